@@ -1,0 +1,79 @@
+//! What user space tells the kernel side while a trace runs.
+
+/// The trace's switches, one element of an array map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Control {
+    /// 1 while calls count. Opens after the last probe is in and shuts before
+    /// the first goes, because attaching and detaching are not atomic.
+    pub gate: u64,
+    /// `CLOCK_MONOTONIC` when the gate opened, ns.
+    pub start_ns: u64,
+    /// Random for each trace: seeds the site and sampling hashes.
+    pub seed: u64,
+    /// One address in `1 << sample_shift` is recorded; 0 records all.
+    pub sample_shift: u32,
+    /// Blocks of this many bytes and more are always recorded.
+    pub always_bytes: u32,
+}
+
+/// How many executable ranges of allocator code an address space may have:
+/// several glibc in one process (`dlmopen`, an upgrade in mid-run) are rare.
+pub const ALLOCATOR_RANGES: usize = 4;
+
+/// What the kernel side must know of one address space, by its number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct SpaceSettings {
+    /// Counts changes of the executable mappings. Part of a site's identity,
+    /// because an address means another function after a library went.
+    pub mapping_generation: u64,
+    /// `[start, end)` of the allocator's own code: a call from there is part
+    /// of a call that was already counted.
+    pub allocator: [[u64; 2]; ALLOCATOR_RANGES],
+}
+
+impl SpaceSettings {
+    /// Whether `address` lies in the allocator's own code.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_allocator(&self, address: u64) -> bool {
+        let [a, b, c, d] = &self.allocator;
+        let within = |range: &[u64; 2]| address >= range[0] && address < range[1];
+        within(a) || within(b) || within(c) || within(d)
+    }
+}
+
+/// A process to trace, by thread group, until its address space is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Target {
+    /// The address of its `struct mm_struct`; 0 until its first probe hit.
+    pub mm: u64,
+    /// The number of its address space.
+    pub space: u32,
+    /// See the `TARGET_` constants.
+    pub flags: u32,
+}
+
+/// Stop the process (SIGSTOP) when it execs, before its first instruction.
+/// Only for processes that memtrace started itself.
+pub const TARGET_STOP_AT_EXEC: u32 = 1;
+/// Stop the process each time its loader has mapped or unmapped libraries.
+/// Only for processes that memtrace started itself.
+pub const TARGET_STOP_AT_LOADER: u32 = 2;
+
+/// Something user space must look at, sent through the event ring buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Event {
+    /// See the `EVENT_` constants.
+    pub kind: u32,
+    /// Thread group.
+    pub tgid: u32,
+}
+
+/// The process replaced its program.
+pub const EVENT_EXEC: u32 = 1;
+/// The process's loader finished a change (`_dl_debug_state`).
+pub const EVENT_LOADER: u32 = 2;

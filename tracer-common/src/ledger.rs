@@ -1,0 +1,56 @@
+//! The ledger of outstanding blocks: one entry a live block.
+//!
+//! Key and value are 40 bytes together, which puts an element of a
+//! `BPF_MAP_TYPE_HASH` without preallocation (48 bytes of header, 8 of the
+//! allocator's list node, `kernel/bpf/hashtab.c` and `kernel/bpf/memalloc.c`)
+//! into the 96-byte slab.
+
+/// Names a block: the address space it lives in and its address there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct BlockKey {
+    /// What the allocator returned.
+    pub address: u64,
+    /// The address space, by the number user space gave it. Never reused
+    /// within a trace, so that an exec or a reused pid starts empty.
+    pub space: u32,
+    /// Always zero: the kernel hashes the whole key.
+    pub reserved: u32,
+}
+
+/// A block that was allocated and not yet freed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Block {
+    /// Requested bytes.
+    pub size: u64,
+    /// The site that allocated it: the key of its [`crate::site::Site`].
+    pub site: u64,
+    /// When, in units of 2^20 ns (1.05 ms) since [`crate::control::Control::start_ns`].
+    pub age_mark: u32,
+    /// The block stands for `1 << weight_shift` blocks: 0 in an exact trace.
+    /// Kept in the block so that its free takes away exactly what it added,
+    /// whatever the sampling rate is by then.
+    pub weight_shift: u32,
+}
+
+impl Block {
+    /// Converts a monotonic time to an age mark.
+    #[inline(always)]
+    #[must_use]
+    pub const fn age_mark(now_ns: u64, start_ns: u64) -> u32 {
+        (now_ns.saturating_sub(start_ns) >> 20) as u32
+    }
+}
+
+/// Spreads an address for address-hash sampling; `seed` keeps a target from
+/// choosing addresses that are never (or always) sampled.
+#[inline(always)]
+#[must_use]
+pub const fn address_hash(address: u64, seed: u64) -> u64 {
+    // The finaliser of MurmurHash3: every input bit reaches every output bit.
+    let mut hash = (address >> 4) ^ seed;
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}

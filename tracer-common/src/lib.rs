@@ -1,0 +1,42 @@
+//! What the kernel side and user space share: the layout of the maps and the
+//! pure parts of the kernel-side logic, tested in user space.
+//!
+//! No maps, no helpers, no `std`: those belong to `tracer-ebpf` and `tracer`.
+
+#![cfg_attr(not(test), no_std)]
+
+pub mod call;
+pub mod control;
+pub mod counter;
+pub mod ledger;
+pub mod site;
+pub mod source;
+
+/// The largest number of frames kept of one stack: what
+/// `kernel.perf_event_max_stack` (default 127) lets `bpf_get_stack` return.
+pub const FRAMES_MAX: usize = 127;
+
+#[cfg(feature = "user")]
+mod pod {
+    use crate::{call, control, counter, ledger, site};
+
+    macro_rules! pod {
+        ($($type:ty),* $(,)?) => {
+            $(
+                // SAFETY: `repr(C)`, integers only, no padding, valid for every bit pattern.
+                unsafe impl aya::Pod for $type {}
+            )*
+        };
+    }
+
+    pod!(
+        call::ThreadCalls,
+        control::Control,
+        control::SpaceSettings,
+        control::Target,
+        counter::Count,
+        ledger::Block,
+        ledger::BlockKey,
+        site::Site,
+    );
+}

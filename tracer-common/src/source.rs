@@ -1,0 +1,65 @@
+//! Which allocator function a block came from.
+
+/// The allocator function that was called, as the kernel side encodes it in
+/// the attach cookie of each probe and in the site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum Source {
+    /// `void *malloc(size_t size)`
+    Malloc = 1,
+    /// `void *calloc(size_t count, size_t size)`
+    Calloc = 2,
+    /// `void *realloc(void *old, size_t size)`
+    Realloc = 3,
+    /// `void *reallocarray(void *old, size_t count, size_t size)`
+    Reallocarray = 4,
+    /// `void *memalign(size_t alignment, size_t size)`
+    Memalign = 5,
+    /// `int posix_memalign(void **result, size_t alignment, size_t size)`
+    PosixMemalign = 6,
+    /// `void *aligned_alloc(size_t alignment, size_t size)`
+    AlignedAlloc = 7,
+    /// `void *valloc(size_t size)`
+    Valloc = 8,
+    /// `void *pvalloc(size_t size)`
+    Pvalloc = 9,
+}
+
+impl Source {
+    /// Every source, in the order of its number.
+    pub const ALL: [Self; 9] = [
+        Self::Malloc,
+        Self::Calloc,
+        Self::Realloc,
+        Self::Reallocarray,
+        Self::Memalign,
+        Self::PosixMemalign,
+        Self::AlignedAlloc,
+        Self::Valloc,
+        Self::Pvalloc,
+    ];
+
+    /// The name of the C function, which is also the name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malloc => "malloc",
+            Self::Calloc => "calloc",
+            Self::Realloc => "realloc",
+            Self::Reallocarray => "reallocarray",
+            Self::Memalign => "memalign",
+            Self::PosixMemalign => "posix_memalign",
+            Self::AlignedAlloc => "aligned_alloc",
+            Self::Valloc => "valloc",
+            Self::Pvalloc => "pvalloc",
+        }
+    }
+
+    /// The source with this number, if there is one.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|source| *source as u32 == number)
+    }
+}

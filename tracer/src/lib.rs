@@ -1,0 +1,6 @@
+//! memtrace: which code holds a Linux process's memory.
+//!
+//! Data flows one way: probe → collect → model → analyze → render / store.
+//! A room imports only those to its left and `model`; see ARCHITECTURE.md.
+
+pub mod model;

@@ -1,0 +1,3 @@
+//! The `memtrace` binary.
+
+fn main() {}

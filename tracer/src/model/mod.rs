@@ -1,0 +1,18 @@
+//! Plain data: what a trace found, as every output tells it. No I/O, no clocks.
+//!
+//! [`Report`] is `report.json`, schema 1, field for field; the schema file is
+//! `docs/report.schema.json`. Within a schema fields are only added, and
+//! readers ignore what they do not know.
+
+mod frame;
+mod loss;
+mod process;
+mod report;
+mod site;
+pub mod wide;
+
+pub use frame::Frame;
+pub use loss::{Loss, LossCause};
+pub use process::{Exit, Process};
+pub use report::{Host, Level, Report, SCHEMA, Sampling, Totals, Window};
+pub use site::{Counts, Site, Source};

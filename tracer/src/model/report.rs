@@ -1,0 +1,110 @@
+//! The whole of what a trace found.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Counts, Loss, Process, Site};
+
+/// The schema this memtrace writes, and the newest it reads.
+pub const SCHEMA: u32 = 1;
+
+/// What a trace found: `report.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Version of the memtrace that traced.
+    pub tool_version: String,
+    /// How much of what happened was recorded.
+    pub level: Level,
+    /// How it was sampled; with `level: sampled` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
+    /// Where it was traced.
+    pub host: Host,
+    /// When it was traced.
+    pub window: Window,
+    /// Every program that was traced.
+    pub processes: Vec<Process>,
+    /// Sums over all sites.
+    pub totals: Totals,
+    /// Frees of blocks that the ledger never held: older than the window, or
+    /// the allocator's own. Not loss.
+    #[serde(with = "super::wide")]
+    pub unmatched_frees: u64,
+    /// Largest live bytes first.
+    pub sites: Vec<Site>,
+    /// What was lost, by cause; empty when nothing was.
+    pub loss: Vec<Loss>,
+    /// What the reader must know beside the numbers: what is not covered, why
+    /// the trace ended early. Sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// How much of what happened was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Every call.
+    Exact,
+    /// A sample, scaled up: figures of blocks and bytes are estimates.
+    Sampled,
+}
+
+/// How a sampled trace was sampled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// Why, as a sentence.
+    pub reason: String,
+    /// Seconds after the start of the window at which sampling began.
+    pub since_seconds: f64,
+    /// One block in so many was recorded at the end of the window.
+    pub one_in: u32,
+    /// Blocks of so many bytes and more were always recorded.
+    #[serde(with = "super::wide")]
+    pub always_bytes: u64,
+    /// Allocations passed over.
+    #[serde(with = "super::wide")]
+    pub passed_over: u64,
+}
+
+/// Where it was traced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Release of the kernel, as `uname -r` says it.
+    pub kernel: String,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Such as `x86_64`.
+    pub processor: String,
+}
+
+/// When it was traced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// RFC 3339, UTC.
+    pub start_utc: String,
+    /// RFC 3339, UTC.
+    pub end_utc: String,
+    /// `CLOCK_MONOTONIC`, ns.
+    #[serde(with = "super::wide")]
+    pub start_monotonic_ns: u64,
+    /// `CLOCK_MONOTONIC`, ns.
+    #[serde(with = "super::wide")]
+    pub end_monotonic_ns: u64,
+    /// Length.
+    pub seconds: f64,
+    /// Whether the process was traced from its first allocation.
+    pub from_start: bool,
+}
+
+/// Sums over all sites.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Blocks and requested bytes.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Live bytes with the allocator's headers and rounding.
+    #[serde(with = "super::wide")]
+    pub footprint_bytes: u64,
+}
