@@ -4,3 +4,4 @@
 //! A room imports only those to its left and `model`; see ARCHITECTURE.md.
 
 pub mod model;
+pub mod probe;
