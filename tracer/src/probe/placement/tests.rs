@@ -132,7 +132,11 @@ fn a_loop_head_in_the_prologue_is_avoided() {
 fn nothing_behind_a_transfer_is_chosen() {
     for transfer in [&[0xc3][..], &[0xff, 0xe0], &[0x0f, 0x05], &[0xcc]] {
         let code = [transfer, &[0x55]].concat();
-        assert_eq!(place(&code, ADDRESS, 1), ENTRY_SINGLE_STEPPED, "{transfer:x?}");
+        assert_eq!(
+            place(&code, ADDRESS, 1),
+            ENTRY_SINGLE_STEPPED,
+            "{transfer:x?}"
+        );
     }
 }
 
