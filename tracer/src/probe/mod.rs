@@ -6,10 +6,12 @@
 
 mod attach;
 mod btf;
+pub mod canary;
 mod error;
 mod kernel;
 mod multi;
 mod object;
+pub mod placement;
 mod sys;
 
 pub use attach::{Attached, Point};
