@@ -1,5 +1,7 @@
 //! The file worker as the program runs it: a process of its own, of the real binary.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;

@@ -178,4 +178,5 @@ fn kind_name(kind: FileType) -> &'static str {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;
