@@ -85,4 +85,5 @@ pub fn symbolize(bytes: &[u8], offsets: &[u64]) -> Result<Vec<Vec<Symbol>>, ElfE
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;
