@@ -1,6 +1,6 @@
 //! What can go wrong with a target, and what to do about it.
 
-use crate::{probe::ProbeError, symbolize::WorkerError};
+use crate::{probe::ProbeError, symbolize::FileWorkerError};
 
 /// An error of finding, following or reading a target.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,7 @@ pub enum CollectError {
     Probe(#[from] ProbeError),
     /// The file worker.
     #[error(transparent)]
-    Worker(#[from] WorkerError),
+    Worker(#[from] FileWorkerError),
     /// Anything of the system.
     #[error("{what}: {source}")]
     System {

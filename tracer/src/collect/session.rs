@@ -18,7 +18,7 @@ use super::{
 use crate::{
     model::{Counts, Exit, Process, Report, Sampling},
     probe::{Kernel, Limits, Point, ProgramName, canary},
-    symbolize::{FileWorker, open_perf_map},
+    symbolize::{FileWorker, open::open_perf_map},
 };
 
 /// How to trace.
@@ -258,7 +258,7 @@ impl Session {
     fn follow_mappings(&mut self, target: &TargetProcess) -> Result<(), CollectError> {
         let Some(space) = self.spaces.last_mut() else { return Ok(()) };
         if space.perf_map.is_none() {
-            space.perf_map = open_perf_map(target.pid, target.ns_pid).ok();
+            space.perf_map = open_perf_map(target.pid, target.ns_pid, target.uid).ok();
         }
         // The process may be gone by now; its end is seen elsewhere.
         if matches!(space.mappings.refresh(target.pid), Ok(true)) {
