@@ -50,6 +50,26 @@ pub enum LossCause {
 }
 
 impl LossCause {
+    /// In two or three words, for a line that has no room for [`Self::describe`].
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::LedgerFull => "ledger full",
+            Self::LedgerOutOfMemory => "ledger out of memory",
+            Self::SiteTableFull => "site table full",
+            Self::StackCollision => "stack collision",
+            Self::StackUnreadable => "stack unreadable",
+            Self::MissedReturn => "missed return",
+            Self::UnseenFree => "unseen free",
+            Self::ThreadTableFull => "thread table full",
+            Self::ResultUnreadable => "result unreadable",
+            Self::StackTruncated => "stack truncated",
+            Self::ProbeMissed => "probe missed",
+            Self::LedgerMismatch => "ledger mismatch",
+            Self::Unknown => "unknown cause",
+        }
+    }
+
     /// For people: what happened to the calls.
     #[must_use]
     pub const fn describe(self) -> &'static str {

@@ -8,6 +8,7 @@ mod frame;
 mod loss;
 mod process;
 mod report;
+mod seconds;
 mod site;
 pub mod wide;
 

@@ -57,6 +57,7 @@ pub struct Sampling {
     /// Why, as a sentence.
     pub reason: String,
     /// Seconds after the start of the window at which sampling began.
+    #[serde(serialize_with = "super::seconds::serialize")]
     pub since_seconds: f64,
     /// One block in so many was recorded at the end of the window.
     pub one_in: u32,
@@ -93,6 +94,7 @@ pub struct Window {
     #[serde(with = "super::wide")]
     pub end_monotonic_ns: u64,
     /// Length.
+    #[serde(serialize_with = "super::seconds::serialize")]
     pub seconds: f64,
     /// Whether the process was traced from its first allocation.
     pub from_start: bool,

@@ -18,6 +18,7 @@ pub struct Site {
     #[serde(flatten)]
     pub counts: Counts,
     /// Age of the oldest live block at the end of the window, seconds; 0 if none is live.
+    #[serde(serialize_with = "super::seconds::serialize")]
     pub oldest_seconds: f64,
     /// Innermost first: the first is the function that called the allocator.
     /// Empty where the stack was lost (see the report's `loss`).
@@ -96,6 +97,26 @@ pub enum Source {
     /// A source of a newer memtrace.
     #[serde(other)]
     Unknown,
+}
+
+impl Source {
+    /// The name of the C function, as reports write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        use tracer_common::source::Source as Kernel;
+        match self {
+            Self::Malloc => Kernel::Malloc.name(),
+            Self::Calloc => Kernel::Calloc.name(),
+            Self::Realloc => Kernel::Realloc.name(),
+            Self::Reallocarray => Kernel::Reallocarray.name(),
+            Self::Memalign => Kernel::Memalign.name(),
+            Self::PosixMemalign => Kernel::PosixMemalign.name(),
+            Self::AlignedAlloc => Kernel::AlignedAlloc.name(),
+            Self::Valloc => Kernel::Valloc.name(),
+            Self::Pvalloc => Kernel::Pvalloc.name(),
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 impl From<tracer_common::source::Source> for Source {
