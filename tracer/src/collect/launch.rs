@@ -6,7 +6,7 @@
 //! in. memtrace may do so with children of its own, and with nothing else.
 
 use std::{
-    ffi::OsString,
+    ffi::{CString, OsString},
     io::{Read as _, Write as _},
     os::unix::process::CommandExt as _,
     process::{Child, Command},
@@ -15,12 +15,14 @@ use std::{
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process, waitid};
 
-use super::{CollectError, Session, TargetProcess};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::{CollectError, Session};
 use crate::model::Exit;
 
-/// Whose child it is to be.
+/// Whom the child is to run as.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub struct RunAs {
     /// User id.
     pub uid: u32,
     /// Group id.
@@ -29,11 +31,38 @@ pub struct Owner {
     pub groups: Vec<u32>,
 }
 
+impl RunAs {
+    /// The user who called sudo, if memtrace runs under it.
+    #[must_use]
+    pub fn invoking_user() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+        let (uid, gid) = (number("SUDO_UID")?, number("SUDO_GID")?);
+        let name = CString::new(std::env::var("SUDO_USER").ok()?).ok()?;
+        Some(Self { uid, gid, groups: groups_of(&name, gid) })
+    }
+}
+
+/// The user's groups, as the system's database has them.
+fn groups_of(name: &CString, gid: u32) -> Vec<u32> {
+    let mut groups = vec![0; 256];
+    let mut count = groups.len() as i32;
+    // SAFETY: the name ends with NUL, and there is room for `count` groups.
+    let found = unsafe { libc::getgrouplist(name.as_ptr(), gid, groups.as_mut_ptr(), &raw mut count) };
+    if found < 0 {
+        return vec![gid];
+    }
+    groups.truncate(count.max(0) as usize);
+    groups
+}
+
 /// What became of the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// It stopped, by this signal.
-    Stopped(i32),
+    /// It stopped.
+    Stopped,
     /// It ended.
     Ended(Exit),
 }
@@ -48,7 +77,7 @@ pub struct Launched {
 
 impl Launched {
     /// Starts `command`, stopped at its first instruction.
-    pub fn start(session: &mut Session, command: &[OsString], owner: Option<Owner>) -> Result<Self, CollectError> {
+    pub fn start(session: &mut Session, command: &[OsString], run_as: Option<RunAs>) -> Result<Self, CollectError> {
         let program = command.first().cloned().unwrap_or_default();
         let named = program.to_string_lossy().into_owned();
         let failed = |error: std::io::Error| CollectError::Start { program: named.clone(), reason: error.to_string() };
@@ -59,8 +88,8 @@ impl Launched {
         // SAFETY: only system calls, on descriptors that outlive the closure.
         unsafe {
             start.pre_exec(move || {
-                if let Some(owner) = &owner {
-                    drop_to(owner)?;
+                if let Some(run_as) = &run_as {
+                    drop_to(run_as)?;
                 }
                 (&pid_writer).write_all(&std::process::id().to_ne_bytes())?;
                 // Until the parent has made it a target; end of file if that failed.
@@ -87,26 +116,6 @@ impl Launched {
         self.pid.as_raw_nonzero().get() as u32
     }
 
-    /// Takes the stopped child from its exec to where its libraries are
-    /// mapped, and attaches. The child is stopped then; [`Self::go_on`] lets it run.
-    pub fn attach(&self, session: &mut Session) -> Result<TargetProcess, CollectError> {
-        session.stop_at_loader(self.pid())?;
-        loop {
-            self.go_on();
-            match self.wait()? {
-                Wait::Stopped(_) => {}
-                Wait::Ended(_) => return Err(CollectError::Gone(self.pid())),
-            }
-            let target = TargetProcess::open(self.pid())?;
-            match session.attach(&target, true) {
-                // The first stop comes before any library is mapped.
-                Err(CollectError::NoAllocator { .. }) => {}
-                Err(error) => return Err(error),
-                Ok(()) => return Ok(target),
-            }
-        }
-    }
-
     /// Lets a stopped child run.
     pub fn go_on(&self) {
         let _ = kill_process(self.pid, Signal::CONT);
@@ -115,12 +124,28 @@ impl Launched {
     /// Ends a child that cannot be traced.
     pub fn kill(&self) {
         let _ = kill_process(self.pid, Signal::KILL);
-        let _ = self.wait();
     }
 
-    /// Waits until the child stops or ends.
-    pub fn wait(&self) -> Result<Wait, CollectError> {
-        wait_for(self.pid)
+    /// Asks the child to end.
+    pub fn terminate(&self) {
+        let _ = kill_process(self.pid, Signal::TERM);
+    }
+
+    /// What becomes of the child, from a thread that waits for it.
+    #[must_use]
+    pub fn waits(&self) -> UnboundedReceiver<Result<Wait, CollectError>> {
+        let (sender, receiver) = unbounded_channel();
+        let pid = self.pid;
+        thread::spawn(move || {
+            loop {
+                let wait = wait_for(pid);
+                let is_last = !matches!(wait, Ok(Wait::Stopped));
+                if sender.send(wait).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        receiver
     }
 
     /// As the user named it.
@@ -131,7 +156,7 @@ impl Launched {
 }
 
 /// Waits until a child stops or ends.
-pub fn wait_for(pid: Pid) -> Result<Wait, CollectError> {
+fn wait_for(pid: Pid) -> Result<Wait, CollectError> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::STOPPED;
     loop {
         match waitid(WaitId::Pid(pid), options) {
@@ -143,8 +168,8 @@ pub fn wait_for(pid: Pid) -> Result<Wait, CollectError> {
 }
 
 fn wait_of(status: &WaitIdStatus) -> Wait {
-    if let Some(signal) = status.stopping_signal() {
-        Wait::Stopped(signal)
+    if status.stopped() {
+        Wait::Stopped
     } else if let Some(signal) = status.terminating_signal() {
         Wait::Ended(Exit::Signal(signal))
     } else {
@@ -153,12 +178,12 @@ fn wait_of(status: &WaitIdStatus) -> Wait {
 }
 
 /// Becomes another user for good.
-fn drop_to(owner: &Owner) -> std::io::Result<()> {
+fn drop_to(run_as: &RunAs) -> std::io::Result<()> {
     let check = |result: i32| if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
     // SAFETY: the list outlives the call; the others take numbers.
     unsafe {
-        check(libc::setgroups(owner.groups.len(), owner.groups.as_ptr()))?;
-        check(libc::setresgid(owner.gid, owner.gid, owner.gid))?;
-        check(libc::setresuid(owner.uid, owner.uid, owner.uid))
+        check(libc::setgroups(run_as.groups.len(), run_as.groups.as_ptr()))?;
+        check(libc::setresgid(run_as.gid, run_as.gid, run_as.gid))?;
+        check(libc::setresuid(run_as.uid, run_as.uid, run_as.uid))
     }
 }

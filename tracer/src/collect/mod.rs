@@ -14,7 +14,7 @@ mod session;
 mod target;
 
 pub use error::CollectError;
-pub use launch::{Launched, Owner};
+pub use launch::{Launched, RunAs, Wait};
 pub use overhead::Limit;
-pub use session::{Ended, Options, Session, Status};
+pub use session::{Ended, Events, Options, Session, Status, attach_floor};
 pub use target::TargetProcess;

@@ -2,10 +2,15 @@
 
 use std::{
     fs::File,
+    os::fd::{AsRawFd, RawFd},
     time::{Duration, Instant},
 };
 
-use tracer_common::control::{Control, SpaceSettings, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER, Target};
+use aya::maps::{MapData, RingBuf};
+use tracer_common::{
+    control::{Control, EVENT_EXEC, SpaceSettings, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER, Target},
+    source::Source,
+};
 
 use super::{
     CollectError, TargetProcess,
@@ -51,7 +56,7 @@ pub struct Status {
     /// Allocations and frees a second, since the last status.
     pub calls_per_second: f64,
     /// Sites that grew most since the start: a name and live bytes.
-    pub growers: Vec<(String, u64)>,
+    pub growers: Vec<(String, i64)>,
     /// Calls lost so far.
     pub lost_calls: u64,
     /// Whether it is sampling.
@@ -135,7 +140,7 @@ impl Session {
 
     /// Puts a probe on the loader of a stopped child of ours, so that it stops
     /// when its libraries are mapped. `Err`: it has no loader.
-    pub(super) fn stop_at_loader(&mut self, pid: u32) -> Result<(), CollectError> {
+    pub fn stop_at_loader(&mut self, pid: u32) -> Result<(), CollectError> {
         let mut mappings = Mappings::default();
         mappings.refresh(pid)?;
         let found = allocator::find(mappings.current(), &mut self.worker)?;
@@ -272,7 +277,7 @@ impl Session {
     }
 
     /// Short names of sites, for the status line.
-    fn name_sites(&mut self, sites: &[(u64, u64)]) -> Result<Vec<(String, u64)>, CollectError> {
+    fn name_sites(&mut self, sites: &[(u64, u64)]) -> Result<Vec<(String, i64)>, CollectError> {
         let mut found = Vec::new();
         self.kernel.sites(|key, site| {
             if let Some((live, _)) = sites.iter().find(|(_, wanted)| wanted == key) {
@@ -287,7 +292,7 @@ impl Session {
             self.names.look_up(places.iter(), space.perf_map.as_ref(), &mut self.worker);
             let frames = self.names.frames(&places);
             let name = frames.iter().find_map(|frame| frame.function.clone());
-            growers.push((name.unwrap_or_else(|| "(no name)".to_owned()), live));
+            growers.push((name.unwrap_or_else(|| "(no name)".to_owned()), live as i64));
         }
         Ok(growers)
     }
@@ -358,8 +363,13 @@ impl Session {
         finish::report(self, end)
     }
 
+    /// Takes the kernel's events; `saw_exec` must be asked when they come.
+    pub fn events(&mut self) -> Result<Events, CollectError> {
+        Ok(Events { ring: self.kernel.take_events()? })
+    }
+
     /// Marks the newest program as replaced by another.
-    pub(super) fn execed(&mut self) {
+    pub fn execed(&mut self) {
         if let Some(space) = self.spaces.last_mut() {
             space.process.exit = Some(Exit::Exec);
         }
@@ -370,6 +380,45 @@ impl Session {
     pub fn map_bytes(&self) -> u64 {
         self.kernel.map_bytes()
     }
+}
+
+/// What the kernel side reports as it happens.
+pub struct Events {
+    ring: RingBuf<MapData>,
+}
+
+impl Events {
+    /// Takes what has come; whether the process replaced its program.
+    pub fn saw_exec(&mut self, pid: u32) -> bool {
+        let exec = [EVENT_EXEC.to_ne_bytes(), pid.to_ne_bytes()].concat();
+        let mut seen = false;
+        while let Some(event) = self.ring.next() {
+            seen |= *event == exec[..];
+        }
+        seen
+    }
+}
+
+impl AsRawFd for Events {
+    fn as_raw_fd(&self) -> RawFd {
+        self.ring.as_raw_fd()
+    }
+}
+
+/// Attaches empty programs where a trace of malloc and free has its own. They
+/// go when the result is dropped.
+pub fn attach_floor(pid: u32) -> Result<Kernel, CollectError> {
+    let mut kernel = Kernel::load(&Limits::default(), true)?;
+    let mut mappings = Mappings::default();
+    mappings.refresh(pid)?;
+    let found = allocator::find(mappings.current(), &mut FileWorker::start()?)?;
+    let allocator = found.allocators.first().ok_or_else(|| no_allocator(pid, &found))?;
+    let file = allocator::open_file(&allocator.file, pid)?;
+    let malloc: Vec<Point> =
+        allocator.entries.iter().filter(|point| point.cookie == Source::Malloc as u64).copied().collect();
+    kernel.attach(ProgramName::EmptyReturn, file, &malloc, pid)?;
+    kernel.attach(ProgramName::EmptyEntry, file, &[malloc, allocator.frees.clone()].concat(), pid)?;
+    Ok(kernel)
 }
 
 fn no_allocator(pid: u32, found: &Found) -> CollectError {

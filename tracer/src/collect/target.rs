@@ -81,6 +81,13 @@ impl TargetProcess {
         &self.pidfd
     }
 
+    /// The file name of its program.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let executable = fs::read_link(self.path("exe")).unwrap_or_default();
+        bounded(&executable.file_name().unwrap_or_default().to_string_lossy())
+    }
+
     /// Its description for the report. Its program may have changed since the last time.
     #[must_use]
     pub fn describe(&self, id: u32, allocator: String) -> Process {
