@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use super::elf::MAX_SYMBOLS_PER_OFFSET;
 use super::protocol::{Answer, Request, read_answer, send_message};
 use super::worker::SUBCOMMAND;
 use super::{MAX_TEXT_BYTES, ObjectSummary, PerfMapNames, Symbol};
@@ -23,8 +24,6 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Offsets in one message: bounds the length of an answer.
 const OFFSETS_PER_MESSAGE: usize = 2048;
-/// Frames at one offset: what a faithful worker keeps to.
-const MAX_SYMBOLS_PER_OFFSET: usize = 32;
 
 /// Why a file could not be read through the worker.
 #[derive(Debug, Error)]
@@ -76,7 +75,11 @@ impl FileWorker {
     /// # Errors
     /// [`FileWorkerError::NotStarted`].
     pub fn start() -> Result<Self, FileWorkerError> {
-        Self::with_command(|| Command::new("/proc/self/exe"))
+        Self::with_command(|| {
+            let mut command = Command::new("/proc/self/exe");
+            command.arg0("memtrace");
+            command
+        })
     }
 
     /// Starts the worker by another command, which gets [`SUBCOMMAND`] as its

@@ -61,6 +61,8 @@ pub fn run_if_asked() -> Option<ExitCode> {
 /// See [`WorkerError`].
 pub fn run() -> Result<(), WorkerError> {
     sandbox::close_inherited_files();
+    // Only a help to whoever lists processes; started by a link, it is `exe`.
+    let _unnamed = rustix::thread::set_name(c"memtrace-files");
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     if let Err(error) = sandbox::enter() {
         let reason = with_causes(&error);

@@ -5,11 +5,9 @@
 use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
 use addr2line::{Context, Frame};
 
+use super::MAX_SYMBOLS_PER_OFFSET;
 use super::image::Image;
 use crate::symbolize::{Symbol, text};
-
-/// Inlined functions told at one address; compilers go some ten deep.
-const MAX_INLINED: usize = 32;
 
 type Slice<'data> = EndianSlice<'data, LittleEndian>;
 
@@ -35,7 +33,7 @@ impl<'data> Lines<'data> {
         if let Ok(mut frames) = self.0.find_frames(address).skip_all_loads() {
             while let Ok(Some(frame)) = frames.next() {
                 symbols.push(symbol(&frame));
-                if symbols.len() == MAX_INLINED {
+                if symbols.len() == MAX_SYMBOLS_PER_OFFSET {
                     break;
                 }
             }

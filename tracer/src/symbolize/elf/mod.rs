@@ -18,6 +18,9 @@ use image::Image;
 use lines::Lines;
 use symbols::Symbols;
 
+/// Inlined functions told at one offset; compilers go some ten deep.
+pub const MAX_SYMBOLS_PER_OFFSET: usize = 32;
+
 /// An object prepared for many look-ups: its functions sorted, its debug
 /// information at hand.
 pub struct Object<'data> {

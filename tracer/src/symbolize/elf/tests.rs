@@ -356,7 +356,11 @@ fn small_object() -> &'static [u8] {
 fn nothing_panics(bytes: &[u8]) {
     let _any = inspect(bytes);
     if let Ok(found) = symbolize(bytes, &[0, 0x1000, 0x1040, 0x1149, 0x1160, u64::MAX]) {
-        assert!(found.iter().all(|symbols| symbols.len() <= 32));
+        assert!(
+            found
+                .iter()
+                .all(|symbols| symbols.len() <= MAX_SYMBOLS_PER_OFFSET)
+        );
     }
 }
 
