@@ -1,12 +1,5 @@
 //! The `memtrace` binary.
 
-use std::process::ExitCode;
-
-use tracer::symbolize::worker;
-
-fn main() -> ExitCode {
-    if let Some(code) = worker::run_if_asked() {
-        return code;
-    }
-    ExitCode::SUCCESS
+fn main() -> std::process::ExitCode {
+    tracer::cli::main()
 }

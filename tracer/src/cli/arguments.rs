@@ -12,7 +12,14 @@ use crate::{
 /// Which code holds a Linux process's memory: traces the allocator of a
 /// running process with eBPF and shows what is still allocated, by stack.
 #[derive(Parser, Debug)]
-#[command(name = "memtrace", version, max_term_width = 100, arg_required_else_help = true, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(
+    name = "memtrace",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub struct Arguments {
     #[command(flatten)]
     pub attach: Attach,
@@ -86,8 +93,15 @@ pub struct Trace {
 impl Trace {
     /// The part of it that the trace itself needs.
     pub fn options(&self, overhead: Overhead) -> Options {
-        let limits = Limits { blocks: self.max_blocks, sites: self.max_sites, ..Limits::default() };
-        Options { limits, overhead: overhead.0 }
+        let limits = Limits {
+            blocks: self.max_blocks,
+            sites: self.max_sites,
+            ..Limits::default()
+        };
+        Options {
+            limits,
+            overhead: overhead.0,
+        }
     }
 }
 
@@ -136,7 +150,10 @@ fn overhead(text: &str) -> Result<Overhead, String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let expected = || "a time such as 500ms, 30s, 5m or 1h".to_owned();
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let (number, unit) = text.split_at(
+        text.find(|c: char| c.is_ascii_alphabetic())
+            .unwrap_or(text.len()),
+    );
     let number: f64 = number.parse().map_err(|_| expected())?;
     let seconds = number
         * match unit {
@@ -146,7 +163,11 @@ fn duration(text: &str) -> Result<Duration, String> {
             "h" => 3600.0,
             _ => return Err(expected()),
         };
-    if (0.001..=31_536_000.0).contains(&seconds) { Ok(Duration::from_secs_f64(seconds)) } else { Err(expected()) }
+    if (0.001..=31_536_000.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(expected())
+    }
 }
 
 #[cfg(test)]
@@ -170,7 +191,10 @@ mod tests {
         for nonsense in ["", "s", "-1s", "0s", "1d", "1e300h", "NaN"] {
             assert!(duration(nonsense).is_err(), "{nonsense}");
         }
-        assert!(matches!(overhead("20%"), Ok(Overhead(Limit::Percent(20.0)))));
+        assert!(matches!(
+            overhead("20%"),
+            Ok(Overhead(Limit::Percent(20.0)))
+        ));
         assert!(matches!(overhead("off"), Ok(Overhead(Limit::Off))));
         for nonsense in ["0", "101", "-1", "NaN", "on"] {
             assert!(overhead(nonsense).is_err(), "{nonsense}");

@@ -4,25 +4,22 @@ use std::{
     fs::File,
     io::Write as _,
     os::fd::{FromRawFd as _, OwnedFd},
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
 
 use anyhow::Context as _;
 use tokio::{
-    io::unix::AsyncFd,
     signal::unix::{SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
-use super::{
-    arguments,
-    outcome,
-    printer::Printer,
-};
+use super::{arguments, outcome, printer::Printer};
 use crate::{
     collect::{Ended, Session, Status, TargetProcess},
-    model::{Exit, Level, Report},
+    model::{Exit, Level},
+    probe::watch,
     render::status::{StatusView, status},
 };
 
@@ -32,33 +29,58 @@ pub const POLL: Duration = Duration::from_millis(250);
 pub fn run(arguments: &arguments::Attach, printer: &Printer) -> anyhow::Result<ExitCode> {
     let pid = arguments.pid.context("which process? memtrace -p PID")?;
     let trace = &arguments.trace;
-    trace_process(pid, trace, arguments.max_overhead, printer)?;
+    let target = TargetProcess::open(pid)?;
+    trace_process(&target, trace, arguments.max_overhead, printer)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Traces a running process from here to its files and report.
-pub fn trace_process(pid: u32, trace: &arguments::Trace, overhead: arguments::Overhead, printer: &Printer) -> anyhow::Result<(Report, std::path::PathBuf)> {
-    let target = TargetProcess::open(pid)?;
-    let output = outcome::output_dir(trace.output.as_deref(), &target.name(), Some(pid))?;
-    let mut session = Session::prepare(&trace.options(overhead))?;
-    session.attach(&target, false)?;
+/// Traces a running process from here to its files and report; where they are.
+pub fn trace_process(
+    target: &TargetProcess,
+    trace: &arguments::Trace,
+    overhead: arguments::Overhead,
+    printer: &Printer,
+) -> anyhow::Result<PathBuf> {
+    let output = outcome::output_dir(trace.output.as_deref(), &target.name(), target.pid)?;
+    let attached = Session::prepare(&trace.options(overhead)).and_then(|mut session| {
+        session.attach(target, false)?;
+        Ok(session)
+    });
+    let mut session = match attached {
+        Ok(session) => session,
+        Err(error) => {
+            output.discard();
+            return Err(error.into());
+        }
+    };
     for note in session.notes() {
         printer.say(note);
     }
     session.open_gate(false)?;
     say_ready(trace.ready_fd)?;
-    printer.say(&format!("tracing {} ({pid}), Ctrl-C ends", target.name()));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(follow(&mut session, &target, trace.duration, printer))?;
-    let report = session.finish(&target, ended)?;
+    printer.say(&format!(
+        "tracing {} ({}), Ctrl-C ends",
+        target.name(),
+        target.pid
+    ));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(follow(&mut session, target, trace.duration, printer))?;
+    let report = session.finish(target, ended)?;
     outcome::deliver(&report, &output, printer, false)?;
-    Ok((report, output.path().to_path_buf()))
+    Ok(output.path().to_path_buf())
 }
 
 /// Follows the trace until something ends it.
-async fn follow(session: &mut Session, target: &TargetProcess, duration: Option<Duration>, printer: &Printer) -> anyhow::Result<Ended> {
-    let pidfd = AsyncFd::new(target.pidfd())?;
-    let mut events = AsyncFd::new(session.events()?)?;
+async fn follow(
+    session: &mut Session,
+    target: &TargetProcess,
+    duration: Option<Duration>,
+    printer: &Printer,
+) -> anyhow::Result<Ended> {
+    let pidfd = watch(target.pidfd().try_clone()?)?;
+    let mut events = watch(session.events()?)?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let end = duration.map(|duration| Instant::now() + duration);
@@ -110,7 +132,11 @@ fn show(now: &Status, duration: Option<Duration>, printer: &Printer) {
         calls_per_second: now.calls_per_second as u64,
         growers: &now.growers,
         lost_calls: now.lost_calls,
-        level: if now.is_sampled { Level::Sampled } else { Level::Exact },
+        level: if now.is_sampled {
+            Level::Sampled
+        } else {
+            Level::Exact
+        },
     };
     printer.status(&status(&view, printer.columns()));
 }

@@ -18,9 +18,14 @@ use clap::Parser as _;
 use arguments::{Arguments, Command};
 use printer::Printer;
 
+use crate::{probe::canary, symbolize::worker};
+
 /// Runs what the command line asks for.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(code) = become_child() {
+        return code;
+    }
     let arguments = Arguments::parse();
     let printer = Printer::new();
     let result = match arguments.command {
@@ -37,5 +42,17 @@ pub fn main() -> ExitCode {
             printer.error(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The children that memtrace starts of itself.
+fn become_child() -> Option<ExitCode> {
+    if let Some(code) = worker::run_if_asked() {
+        return Some(code);
+    }
+    match std::env::args().nth(1)?.as_str() {
+        canary::SUBCOMMAND => Some(canary::child_main()),
+        demo::SUBCOMMAND => Some(demo::leaky_main()),
+        _ => None,
     }
 }

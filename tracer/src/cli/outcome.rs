@@ -6,19 +6,31 @@ use anyhow::Context as _;
 
 use super::printer::Printer;
 use crate::{
+    collect::utc_now,
     model::Report,
-    store::{OutputDir, Owner},
+    store::{OutputDir, Owner, default_name},
 };
 
 /// Makes the directory for the results, before anything is traced.
-pub fn output_dir(wanted: Option<&Path>, command: &str, pid: Option<u32>) -> anyhow::Result<OutputDir> {
-    let name = crate::store::default_name(command, pid, std::time::SystemTime::now());
-    let path = wanted.unwrap_or(Path::new(&name));
-    OutputDir::create(path, Owner::invoking()).context("the results have no place to go")
+pub fn output_dir(wanted: Option<&Path>, command: &str, pid: u32) -> anyhow::Result<OutputDir> {
+    let path = wanted.map_or_else(|| default_name(command, pid, &utc_now()), Path::to_path_buf);
+    OutputDir::create(&path, owner()).context("the results have no place to go")
+}
+
+/// The user behind sudo owns the results.
+pub fn owner() -> Option<Owner> {
+    Owner::behind_sudo(rustix::process::geteuid().as_raw(), |name| {
+        std::env::var(name).ok()
+    })
 }
 
 /// Writes the files and prints the report.
-pub fn deliver(report: &Report, output: &OutputDir, printer: &Printer, beside: bool) -> anyhow::Result<()> {
+pub fn deliver(
+    report: &Report,
+    output: &OutputDir,
+    printer: &Printer,
+    beside: bool,
+) -> anyhow::Result<()> {
     let written = output.write_all(report);
     printer.report(report, beside);
     for path in written.context("the results could not all be written")? {

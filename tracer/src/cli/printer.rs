@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use crate::{
     model::Report,
+    probe::features::{Check, State},
     render::{self, text::Page},
 };
 
@@ -19,19 +20,28 @@ pub struct Printer {
 impl Printer {
     /// A printer to this process's standard streams.
     pub fn new() -> Self {
-        Self { is_terminal: std::io::stderr().is_terminal(), status_lines: std::cell::Cell::new(0) }
+        Self {
+            is_terminal: std::io::stderr().is_terminal(),
+            status_lines: std::cell::Cell::new(0),
+        }
     }
 
     /// Width of the terminal.
     pub fn columns(&self) -> usize {
-        rustix::termios::tcgetwinsize(std::io::stderr()).map_or(COLUMNS, |size| usize::from(size.ws_col)).clamp(40, 200)
+        rustix::termios::tcgetwinsize(std::io::stderr())
+            .map_or(COLUMNS, |size| usize::from(size.ws_col))
+            .clamp(40, 200)
     }
 
     /// A sentence for the user, beside the results.
     pub fn say(&self, text: &str) {
         self.clear_status();
         // Whoever closed standard error does not want to hear it.
-        let _ = writeln!(std::io::stderr(), "memtrace: {}", render::names::sanitize(text));
+        let _ = writeln!(
+            std::io::stderr(),
+            "memtrace: {}",
+            render::names::sanitize(text)
+        );
     }
 
     /// An error with its causes.
@@ -43,14 +53,47 @@ impl Printer {
     /// program that owns it.
     pub fn report(&self, report: &Report, beside: bool) {
         self.clear_status();
-        let colour = if beside { self.is_terminal } else { std::io::stdout().is_terminal() };
-        let text = render::text::render(report, Page { columns: self.columns(), colour });
+        let colour = if beside {
+            self.is_terminal
+        } else {
+            std::io::stdout().is_terminal()
+        };
+        let text = render::text::render(
+            report,
+            Page {
+                columns: self.columns(),
+                colour,
+            },
+        );
         // A closed pipe (`| head`) ends the printing, not the work.
         let _ = if beside {
             std::io::stderr().write_all(text.as_bytes())
         } else {
             std::io::stdout().write_all(text.as_bytes())
         };
+    }
+
+    /// What `doctor` found.
+    pub fn checks(&self, checks: &[Check]) {
+        let mut out = std::io::stdout();
+        for check in checks {
+            let (mark, without) = match check.state {
+                State::Good => ("ok     ", ""),
+                State::Limited => ("limited", check.without),
+                State::Missing => ("MISSING", check.without),
+            };
+            let _ = writeln!(out, "{mark}  {:<28} {}", check.name, check.found);
+            if !without.is_empty() {
+                let _ = writeln!(out, "         {:<28} → {without}", "");
+            }
+        }
+        let works = checks.iter().all(|check| check.state != State::Missing);
+        let verdict = if works {
+            "memtrace works here"
+        } else {
+            "memtrace does not work here: see what is MISSING"
+        };
+        let _ = writeln!(out, "{verdict}");
     }
 
     /// Rewrites the status in place; nothing where there is no terminal.
@@ -65,7 +108,11 @@ impl Printer {
     fn clear_status(&self) {
         let lines = self.status_lines.take();
         if lines > 0 {
-            let up = if lines > 1 { format!("\x1b[{}A", lines - 1) } else { String::new() };
+            let up = if lines > 1 {
+                format!("\x1b[{}A", lines - 1)
+            } else {
+                String::new()
+            };
             let _ = write!(std::io::stderr(), "\r{up}\x1b[J");
         }
     }

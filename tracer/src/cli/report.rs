@@ -7,7 +7,7 @@ use crate::store;
 
 pub fn run(arguments: &arguments::Report, printer: &Printer) -> anyhow::Result<ExitCode> {
     let report = store::read_recording(&arguments.recording)?;
-    let output = outcome::output_dir(arguments.output.as_deref(), "memtrace-report")?;
+    let output = outcome::output_dir(arguments.output.as_deref(), "report", std::process::id())?;
     outcome::deliver(&report, &output, printer, false)?;
     Ok(ExitCode::SUCCESS)
 }

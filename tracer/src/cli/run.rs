@@ -24,11 +24,21 @@ const LAST_WORD: Duration = Duration::from_millis(500);
 
 pub fn run(arguments: &arguments::Run, printer: &Printer) -> anyhow::Result<ExitCode> {
     let trace = &arguments.trace;
-    let run_as = if arguments.as_root { None } else { RunAs::invoking_user() };
-    let name = arguments.command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
-    let output = outcome::output_dir(trace.output.as_deref(), &name, None)?;
+    let run_as = if arguments.as_root {
+        None
+    } else {
+        invoking_user()
+    };
+    let name = arguments
+        .command
+        .first()
+        .map(|program| program.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let output = outcome::output_dir(trace.output.as_deref(), &name, std::process::id())?;
     let mut session = Session::prepare(&trace.options(arguments.max_overhead))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let launched = Launched::start(&mut session, &arguments.command, run_as)?;
     let mut child = Child {
         waits: launched.waits(),
@@ -38,7 +48,8 @@ pub fn run(arguments: &arguments::Run, printer: &Printer) -> anyhow::Result<Exit
         stage: Stage::Starting,
         ready_fd: trace.ready_fd,
     };
-    let (ended, exit) = match runtime.block_on(child.follow(&mut session, trace.duration, printer)) {
+    let (ended, exit) = match runtime.block_on(child.follow(&mut session, trace.duration, printer))
+    {
         Ok(ended) => ended,
         Err(error) => {
             // It has not run an instruction of its own that anybody waits for.
@@ -54,12 +65,25 @@ pub fn run(arguments: &arguments::Run, printer: &Printer) -> anyhow::Result<Exit
     let exit = match exit {
         Some(exit) => exit,
         None => {
-            printer.say(&format!("the trace has ended, {} goes on; Ctrl-C ends it", child.launched.program()));
+            printer.say(&format!(
+                "the trace has ended, {} goes on; Ctrl-C ends it",
+                child.launched.program()
+            ));
             runtime.block_on(child.wait_for_end())?
         }
     };
     delivered?;
     Ok(code_of(exit))
+}
+
+/// The user who called sudo, if memtrace runs under it.
+fn invoking_user() -> Option<RunAs> {
+    let owner = outcome::owner()?;
+    Some(RunAs::user(
+        owner.uid,
+        owner.gid,
+        &std::env::var("SUDO_USER").ok()?,
+    ))
 }
 
 /// Where the child's newest program stands.
@@ -150,7 +174,12 @@ impl Child {
     }
 
     /// The probes of the newest program are in.
-    fn attached(&mut self, session: &mut Session, target: TargetProcess, printer: &Printer) -> anyhow::Result<()> {
+    fn attached(
+        &mut self,
+        session: &mut Session,
+        target: TargetProcess,
+        printer: &Printer,
+    ) -> anyhow::Result<()> {
         if self.target.is_none() {
             for note in session.notes() {
                 printer.say(note);

@@ -6,7 +6,7 @@ use tracer_common::{control::ALLOCATOR_RANGES, source::Source};
 
 use super::{
     CollectError,
-    mappings::{Backing, Mapping, MappedFile},
+    mappings::{Backing, MappedFile, Mapping},
 };
 use crate::{
     probe::Point,
@@ -47,8 +47,16 @@ pub fn find(mappings: &[Mapping], worker: &mut FileWorker) -> Result<Found, Coll
     let mut found = Found::default();
     let mut seen = HashSet::new();
     for mapping in mappings {
-        let Backing::File(mapped, _) = &mapping.backing else { continue };
-        let Some(file) = mapped.file.as_ref().filter(|_| seen.insert(mapped.identity)) else { continue };
+        let Backing::File(mapped, _) = &mapping.backing else {
+            continue;
+        };
+        let Some(file) = mapped
+            .file
+            .as_ref()
+            .filter(|_| seen.insert(mapped.identity))
+        else {
+            continue;
+        };
         match worker.inspect(file) {
             Ok(summary) => found.add(mapped, &summary),
             // Not every executable mapping is ELF, and a broken one is no reason to give up.
@@ -71,10 +79,19 @@ impl Found {
         }
         self.is_static |= summary.is_static;
         match (&summary.glibc_version, &summary.allocator_name) {
-            (Some(version), _) => self.allocators.extend(glibc(mapped, version, &summary.functions)),
-            (None, Some(other)) => self.not_covered.push(format!("{other} in {} (blocks of it are not covered)", mapped.path)),
+            (Some(version), _) => {
+                self.allocators
+                    .extend(glibc(mapped, version, &summary.functions))
+            }
+            (None, Some(other)) => self.not_covered.push(format!(
+                "{other} in {} (blocks of it are not covered)",
+                mapped.path
+            )),
             (None, None) if summary.defines_malloc => {
-                self.not_covered.push(format!("a malloc of its own in {} (blocks of it are not covered)", mapped.path));
+                self.not_covered.push(format!(
+                    "a malloc of its own in {} (blocks of it are not covered)",
+                    mapped.path
+                ));
             }
             (None, None) => {}
         }
@@ -82,7 +99,11 @@ impl Found {
 }
 
 /// Probes of a glibc, one an address: `memalign` and `aligned_alloc` may be the same code.
-fn glibc(mapped: &Rc<MappedFile>, version: &str, functions: &[AllocatorFunction]) -> Option<Allocator> {
+fn glibc(
+    mapped: &Rc<MappedFile>,
+    version: &str,
+    functions: &[AllocatorFunction],
+) -> Option<Allocator> {
     let mut allocator = Allocator {
         file: Rc::clone(mapped),
         name: format!("glibc {version}"),
@@ -98,14 +119,26 @@ fn glibc(mapped: &Rc<MappedFile>, version: &str, functions: &[AllocatorFunction]
         if !seen.insert(function.file_offset) {
             continue;
         }
-        match Source::ALL.into_iter().find(|source| source.name() == function.name) {
+        match Source::ALL
+            .into_iter()
+            .find(|source| source.name() == function.name)
+        {
             Some(source) => {
                 let cookie = source as u64;
-                allocator.entries.push(Point { offset: function.probe_offset, cookie });
-                allocator.returns.push(Point { offset: function.probe_offset, cookie });
+                allocator.entries.push(Point {
+                    offset: function.probe_offset,
+                    cookie,
+                });
+                allocator.returns.push(Point {
+                    offset: function.probe_offset,
+                    cookie,
+                });
             }
             None if function.name == "free" || function.name == "cfree" => {
-                allocator.frees.push(Point { offset: function.probe_offset, cookie: 0 });
+                allocator.frees.push(Point {
+                    offset: function.probe_offset,
+                    cookie: 0,
+                });
             }
             None => {}
         }
@@ -117,14 +150,24 @@ fn glibc(mapped: &Rc<MappedFile>, version: &str, functions: &[AllocatorFunction]
 pub fn code_ranges(allocators: &[Allocator], mappings: &[Mapping]) -> [[u64; 2]; ALLOCATOR_RANGES] {
     let mut ranges = [[0; 2]; ALLOCATOR_RANGES];
     let found = allocators.iter().flat_map(|allocator| {
-        mappings.iter().filter_map(move |mapping| match &mapping.backing {
-            Backing::File(file, offset) if file.identity == allocator.file.identity => {
-                let end_offset = offset + (mapping.end - mapping.start);
-                let (from, to) = (allocator.code[0].max(*offset), allocator.code[1].min(end_offset));
-                (from < to).then(|| [mapping.start + (from - offset), mapping.start + (to - offset)])
-            }
-            _ => None,
-        })
+        mappings
+            .iter()
+            .filter_map(move |mapping| match &mapping.backing {
+                Backing::File(file, offset) if file.identity == allocator.file.identity => {
+                    let end_offset = offset + (mapping.end - mapping.start);
+                    let (from, to) = (
+                        allocator.code[0].max(*offset),
+                        allocator.code[1].min(end_offset),
+                    );
+                    (from < to).then(|| {
+                        [
+                            mapping.start + (from - offset),
+                            mapping.start + (to - offset),
+                        ]
+                    })
+                }
+                _ => None,
+            })
     });
     for (range, found) in ranges.iter_mut().zip(found) {
         *range = found;

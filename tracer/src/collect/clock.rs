@@ -17,7 +17,9 @@ impl Moment {
     /// Now.
     pub fn now() -> Self {
         let monotonic = clock_gettime(ClockId::Monotonic);
-        let utc = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let utc = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Self {
             monotonic_ns: monotonic.tv_sec as u64 * 1_000_000_000 + monotonic.tv_nsec as u64,
             utc_ms: utc.as_millis() as u64,
@@ -34,17 +36,28 @@ impl Moment {
     }
 }
 
+/// Now, RFC 3339, UTC.
+#[must_use]
+pub fn utc_now() -> String {
+    Moment::now().rfc3339()
+}
+
 /// Days since 1970-01-01 to a date of the proleptic Gregorian calendar
 /// (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -61,7 +74,14 @@ mod tests {
             (1_709_251_199_999, "2024-02-29T23:59:59.999Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
         ] {
-            assert_eq!(Moment { monotonic_ns: 0, utc_ms }.rfc3339(), text);
+            assert_eq!(
+                Moment {
+                    monotonic_ns: 0,
+                    utc_ms
+                }
+                .rfc3339(),
+                text
+            );
         }
     }
 }

@@ -7,7 +7,9 @@ use crate::{probe::ProbeError, symbolize::FileWorkerError};
 #[non_exhaustive]
 pub enum CollectError {
     /// No such process.
-    #[error("no process has pid {0}. `ps -e` lists them; in a container use the pid that the host sees")]
+    #[error(
+        "no process has pid {0}. `ps -e` lists them; in a container use the pid that the host sees"
+    )]
     NoSuchProcess(u32),
     /// The pid is a thread's.
     #[error("{thread} is a thread of process {process}. Trace the process: memtrace -p {process}")]
@@ -24,13 +26,19 @@ pub enum CollectError {
     #[error("process {0} has already ended and waits for its parent to notice: its memory is gone")]
     Zombie(u32),
     /// memtrace itself.
-    #[error("process {0} is a memtrace: tracing the tracer would count its own work. Choose another process")]
+    #[error(
+        "process {0} is a memtrace: tracing the tracer would count its own work. Choose another process"
+    )]
     Itself(u32),
     /// Return probes kill processes under seccomp on this kernel.
-    #[error("process {0} runs under a seccomp filter, and on this kernel return probes kill such processes (seen with a child of memtrace's own just now). Upgrade the kernel, or run the process without the filter")]
+    #[error(
+        "process {0} runs under a seccomp filter, and on this kernel return probes kill such processes (seen with a child of memtrace's own just now). Upgrade the kernel, or run the process without the filter"
+    )]
     SeccompUnsafe(u32),
     /// The process may not be looked at.
-    #[error("process {pid} may not be read: {reason}. Run memtrace as root, or with CAP_SYS_PTRACE, CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN")]
+    #[error(
+        "process {pid} may not be read: {reason}. Run memtrace as root, or with CAP_SYS_PTRACE, CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN"
+    )]
     NotPermitted {
         /// The process.
         pid: u32,
@@ -38,7 +46,9 @@ pub enum CollectError {
         reason: String,
     },
     /// No glibc in it.
-    #[error("process {pid} uses no allocator that memtrace covers: {found}. It covers glibc's shared libc.so.6")]
+    #[error(
+        "process {pid} uses no allocator that memtrace covers: {found}. It covers glibc's shared libc.so.6"
+    )]
     NoAllocator {
         /// The process.
         pid: u32,

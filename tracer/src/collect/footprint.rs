@@ -34,7 +34,10 @@ mod tests {
             };
             // A reused chunk may be one step larger than it had to be.
             let exact = glibc_chunk(size as u64);
-            assert!(usable as u64 + 8 == exact || usable as u64 + 8 == exact + 16, "{size}: {usable} {exact}");
+            assert!(
+                usable as u64 + 8 == exact || usable as u64 + 8 == exact + 16,
+                "{size}: {usable} {exact}"
+            );
         }
     }
 }

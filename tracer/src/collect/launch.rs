@@ -32,25 +32,20 @@ pub struct RunAs {
 }
 
 impl RunAs {
-    /// The user who called sudo, if memtrace runs under it.
+    /// A user with all groups that the system's database has for `name`.
     #[must_use]
-    pub fn invoking_user() -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            return None;
-        }
-        let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
-        let (uid, gid) = (number("SUDO_UID")?, number("SUDO_GID")?);
-        let name = CString::new(std::env::var("SUDO_USER").ok()?).ok()?;
-        Some(Self { uid, gid, groups: groups_of(&name, gid) })
+    pub fn user(uid: u32, gid: u32, name: &str) -> Self {
+        let groups = CString::new(name).map_or_else(|_| vec![gid], |name| groups_of(&name, gid));
+        Self { uid, gid, groups }
     }
 }
 
-/// The user's groups, as the system's database has them.
 fn groups_of(name: &CString, gid: u32) -> Vec<u32> {
     let mut groups = vec![0; 256];
     let mut count = groups.len() as i32;
     // SAFETY: the name ends with NUL, and there is room for `count` groups.
-    let found = unsafe { libc::getgrouplist(name.as_ptr(), gid, groups.as_mut_ptr(), &raw mut count) };
+    let found =
+        unsafe { libc::getgrouplist(name.as_ptr(), gid, groups.as_mut_ptr(), &raw mut count) };
     if found < 0 {
         return vec![gid];
     }
@@ -77,10 +72,17 @@ pub struct Launched {
 
 impl Launched {
     /// Starts `command`, stopped at its first instruction.
-    pub fn start(session: &mut Session, command: &[OsString], run_as: Option<RunAs>) -> Result<Self, CollectError> {
+    pub fn start(
+        session: &mut Session,
+        command: &[OsString],
+        run_as: Option<RunAs>,
+    ) -> Result<Self, CollectError> {
         let program = command.first().cloned().unwrap_or_default();
         let named = program.to_string_lossy().into_owned();
-        let failed = |error: std::io::Error| CollectError::Start { program: named.clone(), reason: error.to_string() };
+        let failed = |error: std::io::Error| CollectError::Start {
+            program: named.clone(),
+            reason: error.to_string(),
+        };
         let (mut pid_reader, pid_writer) = std::io::pipe().map_err(failed)?;
         let (go_reader, mut go_writer) = std::io::pipe().map_err(failed)?;
         let mut start = Command::new(&program);
@@ -99,15 +101,25 @@ impl Launched {
         // `spawn` returns when the exec is done, so it must not be waited for here.
         let spawning = thread::spawn(move || start.spawn());
         let mut pid = [0; 4];
-        let ready = pid_reader.read_exact(&mut pid).map_err(failed).and_then(|()| {
-            session.expect(u32::from_ne_bytes(pid))?;
-            go_writer.write_all(&[1]).map_err(failed)
-        });
+        let ready = pid_reader
+            .read_exact(&mut pid)
+            .map_err(failed)
+            .and_then(|()| {
+                session.expect(u32::from_ne_bytes(pid))?;
+                go_writer.write_all(&[1]).map_err(failed)
+            });
         drop(go_writer);
-        let child = spawning.join().map_err(|_| failed(std::io::Error::other("the starting thread died")))?.map_err(failed)?;
+        let child = spawning
+            .join()
+            .map_err(|_| failed(std::io::Error::other("the starting thread died")))?
+            .map_err(failed)?;
         ready?;
         let pid = Pid::from_child(&child);
-        Ok(Self { pid, program: named, _child: child })
+        Ok(Self {
+            pid,
+            program: named,
+            _child: child,
+        })
     }
 
     /// The child's pid.
@@ -162,7 +174,12 @@ fn wait_for(pid: Pid) -> Result<Wait, CollectError> {
         match waitid(WaitId::Pid(pid), options) {
             Ok(Some(status)) => return Ok(wait_of(&status)),
             Ok(None) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(CollectError::System { what: "waitid", source: error.into() }),
+            Err(error) => {
+                return Err(CollectError::System {
+                    what: "waitid",
+                    source: error.into(),
+                });
+            }
         }
     }
 }
@@ -173,13 +190,23 @@ fn wait_of(status: &WaitIdStatus) -> Wait {
     } else if let Some(signal) = status.terminating_signal() {
         Wait::Ended(Exit::Signal(signal))
     } else {
-        status.exit_status().map_or(Wait::Ended(Exit::Unknown), |code| Wait::Ended(Exit::Status(code)))
+        status
+            .exit_status()
+            .map_or(Wait::Ended(Exit::Unknown), |code| {
+                Wait::Ended(Exit::Status(code))
+            })
     }
 }
 
 /// Becomes another user for good.
 fn drop_to(run_as: &RunAs) -> std::io::Result<()> {
-    let check = |result: i32| if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
+    let check = |result: i32| {
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(std::io::Error::last_os_error())
+        }
+    };
     // SAFETY: the list outlives the call; the others take numbers.
     unsafe {
         check(libc::setgroups(run_as.groups.len(), run_as.groups.as_ptr()))?;

@@ -6,12 +6,8 @@
 //! upgraded, or the process gone.
 
 use std::{
-    collections::HashMap,
-    fs::File,
-    os::fd::AsRawFd as _,
-    os::unix::fs::MetadataExt as _,
-    path::Path,
-    rc::Rc,
+    collections::HashMap, fs::File, os::fd::AsRawFd as _, os::unix::fs::MetadataExt as _,
+    path::Path, rc::Rc,
 };
 
 use procfs::process::{MMPermissions, MMapPath, MemoryMap, Process as ProcProcess};
@@ -70,14 +66,25 @@ impl Mappings {
     /// starts a new generation.
     pub fn refresh(&mut self, pid: u32) -> Result<bool, CollectError> {
         let gone = |_| CollectError::Gone(pid);
-        let maps = ProcProcess::new(pid as i32).and_then(|process| process.maps()).map_err(gone)?;
-        let executable: Vec<&MemoryMap> =
-            maps.iter().filter(|map| map.perms.contains(MMPermissions::EXECUTE)).take(MAPPINGS_MAX).collect();
-        let layout: Vec<_> = executable.iter().map(|map| (map.address.0, map.address.1, map.offset, map.inode)).collect();
+        let maps = ProcProcess::new(pid as i32)
+            .and_then(|process| process.maps())
+            .map_err(gone)?;
+        let executable: Vec<&MemoryMap> = maps
+            .iter()
+            .filter(|map| map.perms.contains(MMPermissions::EXECUTE))
+            .take(MAPPINGS_MAX)
+            .collect();
+        let layout: Vec<_> = executable
+            .iter()
+            .map(|map| (map.address.0, map.address.1, map.offset, map.inode))
+            .collect();
         if layout.is_empty() || layout == self.layout {
             return Ok(false);
         }
-        let mappings = executable.iter().map(|map| self.mapping(pid, map)).collect();
+        let mappings = executable
+            .iter()
+            .map(|map| self.mapping(pid, map))
+            .collect();
         self.generations.push(mappings);
         self.layout = layout;
         Ok(true)
@@ -100,7 +107,9 @@ impl Mappings {
     pub fn find(&self, generation: u64, address: u64) -> Option<&Mapping> {
         let mappings = self.generations.get(usize::try_from(generation).ok()?)?;
         let index = mappings.partition_point(|mapping| mapping.end <= address);
-        mappings.get(index).filter(|mapping| mapping.start <= address)
+        mappings
+            .get(index)
+            .filter(|mapping| mapping.start <= address)
     }
 
     fn mapping(&mut self, pid: u32, map: &MemoryMap) -> Mapping {
@@ -110,12 +119,19 @@ impl Mappings {
             MMapPath::Path(path) if map.inode != 0 => {
                 let key = (map.dev.0, map.dev.1, map.inode);
                 let room = self.files.len() < FILES_MAX;
-                let file = self.files.entry(key).or_insert_with(|| Rc::new(open_mapped(pid, start, end, path, room)));
+                let file = self
+                    .files
+                    .entry(key)
+                    .or_insert_with(|| Rc::new(open_mapped(pid, start, end, path, room)));
                 Backing::File(Rc::clone(file), map.offset)
             }
             _ => Backing::Anonymous,
         };
-        Mapping { start, end, backing }
+        Mapping {
+            start,
+            end,
+            backing,
+        }
     }
 }
 
@@ -124,8 +140,15 @@ impl Mappings {
 fn open_mapped(pid: u32, start: u64, end: u64, path: &Path, room: bool) -> MappedFile {
     let by_mapping = format!("/proc/{pid}/map_files/{start:x}-{end:x}");
     let file = room.then(|| open_regular(Path::new(&by_mapping))).flatten();
-    let identity = file.as_ref().and_then(|file| file.metadata().ok()).map_or((0, 0), |file| (file.dev(), file.ino()));
-    MappedFile { file, path: path.to_string_lossy().chars().take(4096).collect(), identity }
+    let identity = file
+        .as_ref()
+        .and_then(|file| file.metadata().ok())
+        .map_or((0, 0), |file| (file.dev(), file.ino()));
+    MappedFile {
+        file,
+        path: path.to_string_lossy().chars().take(4096).collect(),
+        identity,
+    }
 }
 
 /// Opens a regular file for reading without touching anything else: a device
@@ -137,5 +160,11 @@ fn open_regular(path: &Path) -> Option<File> {
         return None;
     }
     let again = format!("/proc/self/fd/{}", found.as_raw_fd());
-    rustix::fs::open(again, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok().map(File::from)
+    rustix::fs::open(
+        again,
+        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK,
+        Mode::empty(),
+    )
+    .ok()
+    .map(File::from)
 }

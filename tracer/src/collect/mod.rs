@@ -13,6 +13,7 @@ mod overhead;
 mod session;
 mod target;
 
+pub use clock::utc_now;
 pub use error::CollectError;
 pub use launch::{Launched, RunAs, Wait};
 pub use overhead::Limit;

@@ -61,13 +61,20 @@ struct FileNames {
 
 impl Names {
     /// Looks all `places` up. `perf_map` is the target's own, if it wrote one.
-    pub fn look_up<'a>(&mut self, places: impl Iterator<Item = &'a Place>, perf_map: Option<&File>, worker: &mut FileWorker) {
+    pub fn look_up<'a>(
+        &mut self,
+        places: impl Iterator<Item = &'a Place>,
+        perf_map: Option<&File>,
+        worker: &mut FileWorker,
+    ) {
         let mut by_file: BTreeMap<(u64, u64), (Rc<MappedFile>, BTreeSet<u64>)> = BTreeMap::new();
         let mut jit = BTreeSet::new();
         for place in places {
             match place {
                 Place::File(file, offset) => {
-                    let entry = by_file.entry(file.identity).or_insert_with(|| (Rc::clone(file), BTreeSet::new()));
+                    let entry = by_file
+                        .entry(file.identity)
+                        .or_insert_with(|| (Rc::clone(file), BTreeSet::new()));
                     entry.1.insert(*offset);
                 }
                 Place::Anonymous(address) => {
@@ -84,9 +91,18 @@ impl Names {
         }
     }
 
-    fn look_up_file(&mut self, identity: (u64, u64), mapped: &MappedFile, mut offsets: Vec<u64>, worker: &mut FileWorker) {
+    fn look_up_file(
+        &mut self,
+        identity: (u64, u64),
+        mapped: &MappedFile,
+        mut offsets: Vec<u64>,
+        worker: &mut FileWorker,
+    ) {
         let Some(file) = &mapped.file else {
-            self.notes.insert(format!("{}: could not be opened, its functions have no names", mapped.path));
+            self.notes.insert(format!(
+                "{}: could not be opened, its functions have no names",
+                mapped.path
+            ));
             return;
         };
         let names = self.files.entry(identity).or_default();
@@ -95,13 +111,22 @@ impl Names {
             return;
         }
         if names.build_id.is_none() {
-            names.build_id = worker.inspect(file).ok().and_then(|summary| summary.build_id);
+            names.build_id = worker
+                .inspect(file)
+                .ok()
+                .and_then(|summary| summary.build_id);
         }
-        let calls: Vec<u64> = offsets.iter().map(|offset| offset.saturating_sub(1)).collect();
+        let calls: Vec<u64> = offsets
+            .iter()
+            .map(|offset| offset.saturating_sub(1))
+            .collect();
         match worker.symbolize(file, &calls) {
             Ok(symbols) => names.symbols.extend(offsets.into_iter().zip(symbols)),
             Err(error) => {
-                self.notes.insert(format!("{}: no names for its functions: {error}", mapped.path));
+                self.notes.insert(format!(
+                    "{}: no names for its functions: {error}",
+                    mapped.path
+                ));
             }
         }
     }
@@ -114,12 +139,16 @@ impl Names {
         match worker.perf_map(perf_map, &calls) {
             Ok(found) => {
                 if found.truncated {
-                    self.notes.insert("the perf map is too large and was read in part: some frames have no names".to_owned());
+                    self.notes.insert(
+                        "the perf map is too large and was read in part: some frames have no names"
+                            .to_owned(),
+                    );
                 }
                 self.jit.extend(addresses.into_iter().zip(found.names));
             }
             Err(error) => {
-                self.notes.insert(format!("the perf map could not be read: {error}"));
+                self.notes
+                    .insert(format!("the perf map could not be read: {error}"));
             }
         }
     }
@@ -133,7 +162,11 @@ impl Names {
             match place {
                 Place::File(file, offset) => self.file_frames(file, *offset, &mut frames),
                 Place::Vdso(offset) => {
-                    frames.push(Frame { module: "[vdso]".to_owned(), offset: *offset, ..Frame::default() });
+                    frames.push(Frame {
+                        module: "[vdso]".to_owned(),
+                        offset: *offset,
+                        ..Frame::default()
+                    });
                 }
                 Place::Anonymous(address) => frames.push(Frame {
                     function: self.jit.get(address).cloned().flatten(),
@@ -159,7 +192,10 @@ impl Names {
             offset,
             ..Frame::default()
         };
-        match names.and_then(|names| names.symbols.get(&offset)).filter(|symbols| !symbols.is_empty()) {
+        match names
+            .and_then(|names| names.symbols.get(&offset))
+            .filter(|symbols| !symbols.is_empty())
+        {
             None => frames.push(plain),
             Some(symbols) => frames.extend(symbols.iter().map(|symbol| Frame {
                 function: symbol.function.clone(),

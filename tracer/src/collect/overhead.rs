@@ -32,13 +32,19 @@ impl Load {
     /// CPU time that tracing took, ns.
     #[must_use]
     pub fn tracing_ns(&self, traps: &TrapCosts) -> f64 {
-        self.entry_hits as f64 * traps.entry_ns + self.return_hits as f64 * traps.return_ns + self.run_ns as f64
+        self.entry_hits as f64 * traps.entry_ns
+            + self.return_hits as f64 * traps.return_ns
+            + self.run_ns as f64
     }
 
     /// The part of the target's CPU time that tracing took, 0 to 1.
     #[must_use]
     pub fn share(&self, traps: &TrapCosts) -> f64 {
-        if self.target_cpu_ns == 0 { 0.0 } else { (self.tracing_ns(traps) / self.target_cpu_ns as f64).min(1.0) }
+        if self.target_cpu_ns == 0 {
+            0.0
+        } else {
+            (self.tracing_ns(traps) / self.target_cpu_ns as f64).min(1.0)
+        }
     }
 }
 
@@ -80,7 +86,13 @@ impl Governor {
     /// A governor for a trace that starts exact.
     #[must_use]
     pub const fn new(limit: Limit, traps: TrapCosts) -> Self {
-        Self { limit, traps, is_sampling: false, stretches_over: 0, worst_share: 0.0 }
+        Self {
+            limit,
+            traps,
+            is_sampling: false,
+            stretches_over: 0,
+            worst_share: 0.0,
+        }
     }
 
     /// Judges one stretch of time.
@@ -90,17 +102,25 @@ impl Governor {
         }
         let share = load.share(&self.traps);
         self.worst_share = self.worst_share.max(share);
-        let Limit::Percent(percent) = self.limit else { return Decision::Keep };
+        let Limit::Percent(percent) = self.limit else {
+            return Decision::Keep;
+        };
         if share * 100.0 <= percent {
             self.stretches_over = 0;
             return Decision::Keep;
         }
         if !self.is_sampling {
             self.is_sampling = true;
-            return Decision::Sample { shift: SAMPLE_SHIFT };
+            return Decision::Sample {
+                shift: SAMPLE_SHIFT,
+            };
         }
         self.stretches_over += 1;
-        if self.stretches_over >= PATIENCE { Decision::End } else { Decision::Keep }
+        if self.stretches_over >= PATIENCE {
+            Decision::End
+        } else {
+            Decision::Keep
+        }
     }
 }
 
@@ -108,10 +128,18 @@ impl Governor {
 mod tests {
     use super::*;
 
-    const TRAPS: TrapCosts = TrapCosts { entry_ns: 700.0, return_ns: 900.0 };
+    const TRAPS: TrapCosts = TrapCosts {
+        entry_ns: 700.0,
+        return_ns: 900.0,
+    };
 
     fn load(pairs: u64) -> Load {
-        Load { entry_hits: 2 * pairs, return_hits: pairs, run_ns: pairs * 1000, target_cpu_ns: 100_000_000 }
+        Load {
+            entry_hits: 2 * pairs,
+            return_hits: pairs,
+            run_ns: pairs * 1000,
+            target_cpu_ns: 100_000_000,
+        }
     }
 
     /// The share is traps and programs over the target's time: 10,000 pairs of
@@ -127,7 +155,12 @@ mod tests {
     fn falls_back_in_steps() {
         let mut governor = Governor::new(Limit::Percent(20.0), TRAPS);
         assert_eq!(governor.judge(&load(5_000)), Decision::Keep);
-        assert_eq!(governor.judge(&load(10_000)), Decision::Sample { shift: SAMPLE_SHIFT });
+        assert_eq!(
+            governor.judge(&load(10_000)),
+            Decision::Sample {
+                shift: SAMPLE_SHIFT
+            }
+        );
         assert_eq!(governor.judge(&load(10_000)), Decision::Keep);
         assert_eq!(governor.judge(&load(10_000)), Decision::Keep);
         assert_eq!(governor.judge(&load(10_000)), Decision::End);

@@ -2,13 +2,15 @@
 
 use std::{
     fs::File,
-    os::fd::{AsRawFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
     time::{Duration, Instant},
 };
 
 use aya::maps::{MapData, RingBuf};
 use tracer_common::{
-    control::{Control, EVENT_EXEC, SpaceSettings, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER, Target},
+    control::{
+        Control, EVENT_EXEC, SpaceSettings, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER, Target,
+    },
     source::Source,
 };
 
@@ -118,7 +120,11 @@ impl Session {
             kernel,
             worker: FileWorker::start()?,
             spaces: Vec::new(),
-            control: Control { seed: random()?, always_bytes: ALWAYS_BYTES, ..Control::default() },
+            control: Control {
+                seed: random()?,
+                always_bytes: ALWAYS_BYTES,
+                ..Control::default()
+            },
             start: Moment::now(),
             from_start: false,
             sampling: None,
@@ -134,7 +140,11 @@ impl Session {
 
     /// Names a process as target before its program runs, so that it stops at exec.
     pub(super) fn expect(&mut self, pid: u32) -> Result<(), CollectError> {
-        let target = Target { mm: 0, space: 0, flags: TARGET_STOP_AT_EXEC };
+        let target = Target {
+            mm: 0,
+            space: 0,
+            flags: TARGET_STOP_AT_EXEC,
+        };
         Ok(self.kernel.set_target(pid, &target)?)
     }
 
@@ -149,16 +159,29 @@ impl Session {
         };
         let point = Point { offset, cookie: 0 };
         if !self.probed.contains(&(loader.identity, pid)) {
-            self.kernel.attach(ProgramName::Loader, allocator::open_file(&loader, pid)?, &[point], pid)?;
+            self.kernel.attach(
+                ProgramName::Loader,
+                allocator::open_file(&loader, pid)?,
+                &[point],
+                pid,
+            )?;
             self.probed.push((loader.identity, pid));
         }
-        let target = Target { mm: 0, space: 0, flags: TARGET_STOP_AT_EXEC | TARGET_STOP_AT_LOADER };
+        let target = Target {
+            mm: 0,
+            space: 0,
+            flags: TARGET_STOP_AT_EXEC | TARGET_STOP_AT_LOADER,
+        };
         Ok(self.kernel.set_target(pid, &target)?)
     }
 
     /// Attaches to a process. `stop_at_exec`: it is a child of ours, whose next
     /// program is to be traced as well.
-    pub fn attach(&mut self, target: &TargetProcess, stop_at_exec: bool) -> Result<(), CollectError> {
+    pub fn attach(
+        &mut self,
+        target: &TargetProcess,
+        stop_at_exec: bool,
+    ) -> Result<(), CollectError> {
         let pid = target.pid;
         if target.has_seccomp && !self.findings.seccomp_safe {
             return Err(CollectError::SeccompUnsafe(pid));
@@ -170,38 +193,82 @@ impl Session {
             return Err(no_allocator(pid, &found));
         }
         let id = self.spaces.len() as u32 + 1;
-        let name = found.allocators.iter().map(|allocator| allocator.name.as_str()).collect::<Vec<_>>().join(" + ");
+        let name = found
+            .allocators
+            .iter()
+            .map(|allocator| allocator.name.as_str())
+            .collect::<Vec<_>>()
+            .join(" + ");
         let code = allocator::code_ranges(&found.allocators, mappings.current());
-        self.kernel.set_space(id, &SpaceSettings { mapping_generation: 0, allocator: code })?;
+        self.kernel.set_space(
+            id,
+            &SpaceSettings {
+                mapping_generation: 0,
+                allocator: code,
+            },
+        )?;
         self.kernel.add_site_without_stack(id)?;
         let flags = if stop_at_exec { TARGET_STOP_AT_EXEC } else { 0 };
-        self.kernel.set_target(pid, &Target { mm: 0, space: id, flags })?;
+        self.kernel.set_target(
+            pid,
+            &Target {
+                mm: 0,
+                space: id,
+                flags,
+            },
+        )?;
         for allocator in &found.allocators {
             if self.probed.contains(&(allocator.file.identity, pid)) {
                 continue;
             }
             let file = allocator::open_file(&allocator.file, pid)?;
             // Returns first: an entry whose return has no probe would be lost.
-            self.kernel.attach(ProgramName::Return, file, &allocator.returns, pid)?;
-            self.kernel.attach(ProgramName::Entry, file, &allocator.entries, pid)?;
-            self.kernel.attach(ProgramName::Free, file, &allocator.frees, pid)?;
+            self.kernel
+                .attach(ProgramName::Return, file, &allocator.returns, pid)?;
+            self.kernel
+                .attach(ProgramName::Entry, file, &allocator.entries, pid)?;
+            self.kernel
+                .attach(ProgramName::Free, file, &allocator.frees, pid)?;
             self.probed.push((allocator.file.identity, pid));
         }
         if let Some((loader, offset)) = &found.loader
             && !self.probed.contains(&(loader.identity, pid))
         {
-            let point = Point { offset: *offset, cookie: 0 };
-            self.kernel.attach(ProgramName::Loader, allocator::open_file(loader, pid)?, &[point], pid)?;
+            let point = Point {
+                offset: *offset,
+                cookie: 0,
+            };
+            self.kernel.attach(
+                ProgramName::Loader,
+                allocator::open_file(loader, pid)?,
+                &[point],
+                pid,
+            )?;
             self.probed.push((loader.identity, pid));
         }
-        self.notes.extend(found.not_covered.iter().map(|what| format!("Not covered: {what}.")));
+        self.notes.extend(
+            found
+                .not_covered
+                .iter()
+                .map(|what| format!("Not covered: {what}.")),
+        );
         if target.is_stopped_by_debugger {
-            self.notes.push(format!("Process {pid} was stopped by a debugger when the trace began."));
+            self.notes.push(format!(
+                "Process {pid} was stopped by a debugger when the trace began."
+            ));
         } else if target.is_stopped && !stop_at_exec {
-            self.notes.push(format!("Process {pid} was stopped (SIGSTOP) when the trace began."));
+            self.notes.push(format!(
+                "Process {pid} was stopped (SIGSTOP) when the trace began."
+            ));
         }
         let process = target.describe(id, name);
-        self.spaces.push(Space { id, process, mappings, perf_map: None, allocator_code: code });
+        self.spaces.push(Space {
+            id,
+            process,
+            mappings,
+            perf_map: None,
+            allocator_code: code,
+        });
         Ok(())
     }
 
@@ -244,16 +311,24 @@ impl Session {
         let now = Instant::now();
         let calls = |counts: &Counts| counts.allocated_blocks + counts.freed_blocks;
         let calls_per_second = self.last.as_ref().map_or(0.0, |(then, before)| {
-            calls(&counts).saturating_sub(calls(before)) as f64 / now.duration_since(*then).as_secs_f64().max(1e-3)
+            calls(&counts).saturating_sub(calls(before)) as f64
+                / now.duration_since(*then).as_secs_f64().max(1e-3)
         });
         self.last = Some((now, counts));
         let must_end = self.govern(target)?;
         Ok(Status {
-            elapsed: Duration::from_nanos(Moment::now().monotonic_ns.saturating_sub(self.start.monotonic_ns)),
+            elapsed: Duration::from_nanos(
+                Moment::now()
+                    .monotonic_ns
+                    .saturating_sub(self.start.monotonic_ns),
+            ),
             counts,
             calls_per_second,
             growers,
-            lost_calls: finish::losses(&self.kernel.counts()?).iter().map(|loss| loss.calls).sum(),
+            lost_calls: finish::losses(&self.kernel.counts()?)
+                .iter()
+                .map(|loss| loss.calls)
+                .sum(),
             is_sampled: self.sampling.is_some(),
             must_end,
         })
@@ -261,7 +336,9 @@ impl Session {
 
     /// Looks at the mappings and the perf map again: both must be had while the process lives.
     fn follow_mappings(&mut self, target: &TargetProcess) -> Result<(), CollectError> {
-        let Some(space) = self.spaces.last_mut() else { return Ok(()) };
+        let Some(space) = self.spaces.last_mut() else {
+            return Ok(());
+        };
         if space.perf_map.is_none() {
             space.perf_map = open_perf_map(target.pid, target.ns_pid, target.uid).ok();
         }
@@ -287,9 +364,16 @@ impl Session {
         found.sort_unstable_by_key(|(live, _)| std::cmp::Reverse(*live));
         let mut growers = Vec::new();
         for (live, site) in found {
-            let Some(space) = self.spaces.iter().find(|space| space.id == site.identity.space) else { continue };
+            let Some(space) = self
+                .spaces
+                .iter()
+                .find(|space| space.id == site.identity.space)
+            else {
+                continue;
+            };
             let places = finish::places_of(space, &site);
-            self.names.look_up(places.iter(), space.perf_map.as_ref(), &mut self.worker);
+            self.names
+                .look_up(places.iter(), space.perf_map.as_ref(), &mut self.worker);
             let frames = self.names.frames(&places);
             let name = frames.iter().find_map(|frame| frame.function.clone());
             growers.push((name.unwrap_or_else(|| "(no name)".to_owned()), live as i64));
@@ -300,11 +384,14 @@ impl Session {
     /// Measures what tracing costs in every other call, and acts on it.
     fn govern(&mut self, target: &TargetProcess) -> Result<bool, CollectError> {
         let Some(statistics) = self.statistics.take() else {
-            self.statistics = aya::sys::enable_stats(aya::sys::Stats::RunTime).ok().map(|enabled| Statistics {
-                _enabled: enabled,
-                target_cpu_ns: cpu_ns(target.pid),
-                before: self.load(),
-            });
+            self.statistics =
+                aya::sys::enable_stats(aya::sys::Stats::RunTime)
+                    .ok()
+                    .map(|enabled| Statistics {
+                        _enabled: enabled,
+                        target_cpu_ns: cpu_ns(target.pid),
+                        before: self.load(),
+                    });
             return Ok(false);
         };
         let after = self.load();
@@ -321,8 +408,15 @@ impl Session {
                 self.control.sample_shift = shift;
                 self.kernel.set_control(&self.control)?;
                 self.sampling = Some(Sampling {
-                    reason: format!("tracing every call took {:.0}% of the target's CPU time", load.share(&self.findings.traps) * 100.0),
-                    since_seconds: Moment::now().monotonic_ns.saturating_sub(self.start.monotonic_ns) as f64 / 1e9,
+                    reason: format!(
+                        "tracing every call took {:.0}% of the target's CPU time",
+                        load.share(&self.findings.traps) * 100.0
+                    ),
+                    since_seconds: Moment::now()
+                        .monotonic_ns
+                        .saturating_sub(self.start.monotonic_ns)
+                        as f64
+                        / 1e9,
                     one_in: 1 << shift,
                     always_bytes: u64::from(self.control.always_bytes),
                     passed_over: 0,
@@ -334,7 +428,11 @@ impl Session {
 
     fn load(&self) -> Load {
         let run = |name| self.kernel.run_statistics(name).unwrap_or_default();
-        let (entry, at_return, free) = (run(ProgramName::Entry), run(ProgramName::Return), run(ProgramName::Free));
+        let (entry, at_return, free) = (
+            run(ProgramName::Entry),
+            run(ProgramName::Return),
+            run(ProgramName::Free),
+        );
         Load {
             entry_hits: entry.0 + free.0,
             return_hits: at_return.0,
@@ -365,7 +463,9 @@ impl Session {
 
     /// Takes the kernel's events; `saw_exec` must be asked when they come.
     pub fn events(&mut self) -> Result<Events, CollectError> {
-        Ok(Events { ring: self.kernel.take_events()? })
+        Ok(Events {
+            ring: self.kernel.take_events()?,
+        })
     }
 
     /// Marks the newest program as replaced by another.
@@ -399,6 +499,12 @@ impl Events {
     }
 }
 
+impl AsFd for Events {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
+    }
+}
+
 impl AsRawFd for Events {
     fn as_raw_fd(&self) -> RawFd {
         self.ring.as_raw_fd()
@@ -412,12 +518,24 @@ pub fn attach_floor(pid: u32) -> Result<Kernel, CollectError> {
     let mut mappings = Mappings::default();
     mappings.refresh(pid)?;
     let found = allocator::find(mappings.current(), &mut FileWorker::start()?)?;
-    let allocator = found.allocators.first().ok_or_else(|| no_allocator(pid, &found))?;
+    let allocator = found
+        .allocators
+        .first()
+        .ok_or_else(|| no_allocator(pid, &found))?;
     let file = allocator::open_file(&allocator.file, pid)?;
-    let malloc: Vec<Point> =
-        allocator.entries.iter().filter(|point| point.cookie == Source::Malloc as u64).copied().collect();
+    let malloc: Vec<Point> = allocator
+        .entries
+        .iter()
+        .filter(|point| point.cookie == Source::Malloc as u64)
+        .copied()
+        .collect();
     kernel.attach(ProgramName::EmptyReturn, file, &malloc, pid)?;
-    kernel.attach(ProgramName::EmptyEntry, file, &[malloc, allocator.frees.clone()].concat(), pid)?;
+    kernel.attach(
+        ProgramName::EmptyEntry,
+        file,
+        &[malloc, allocator.frees.clone()].concat(),
+        pid,
+    )?;
     Ok(kernel)
 }
 
@@ -435,16 +553,29 @@ fn no_allocator(pid: u32, found: &Found) -> CollectError {
 /// CPU time of a process, ns; 0 when it is gone.
 fn cpu_ns(pid: u32) -> u64 {
     let mut clock = 0;
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: both write to what they are given.
-    let gone = unsafe { libc::clock_getcpuclockid(pid as i32, &raw mut clock) != 0 || libc::clock_gettime(clock, &raw mut time) != 0 };
-    if gone { 0 } else { time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64 }
+    let gone = unsafe {
+        libc::clock_getcpuclockid(pid as i32, &raw mut clock) != 0
+            || libc::clock_gettime(clock, &raw mut time) != 0
+    };
+    if gone {
+        0
+    } else {
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    }
 }
 
 fn random() -> Result<u64, CollectError> {
     let mut bytes = [0; 8];
     File::open("/dev/urandom")
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes))
-        .map_err(|source| CollectError::System { what: "/dev/urandom", source })?;
+        .map_err(|source| CollectError::System {
+            what: "/dev/urandom",
+            source,
+        })?;
     Ok(u64::from_ne_bytes(bytes))
 }

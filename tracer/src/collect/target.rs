@@ -39,12 +39,27 @@ pub struct TargetProcess {
 impl TargetProcess {
     /// Looks at a process and makes sure that it can be traced.
     pub fn open(pid: u32) -> Result<Self, CollectError> {
-        let rustix_pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(CollectError::NoSuchProcess(pid))?;
-        let proc = ProcProcess::new(rustix_pid.as_raw_nonzero().get()).map_err(|_| CollectError::NoSuchProcess(pid))?;
+        if is_memtrace(pid) {
+            return Err(CollectError::Itself(pid));
+        }
+        Self::open_own(pid)
+    }
+
+    /// The same for a child of memtrace's own, which may run memtrace's program.
+    pub fn open_own(pid: u32) -> Result<Self, CollectError> {
+        let rustix_pid = i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or(CollectError::NoSuchProcess(pid))?;
+        let proc = ProcProcess::new(rustix_pid.as_raw_nonzero().get())
+            .map_err(|_| CollectError::NoSuchProcess(pid))?;
         let status = proc.status().map_err(|error| proc_error(pid, &error))?;
         let stat = proc.stat().map_err(|error| proc_error(pid, &error))?;
         if status.tgid as u32 != pid {
-            return Err(CollectError::Thread { thread: pid, process: status.tgid as u32 });
+            return Err(CollectError::Thread {
+                thread: pid,
+                process: status.tgid as u32,
+            });
         }
         let state = stat.state().map_err(|error| proc_error(pid, &error))?;
         if stat.flags & KERNEL_THREAD != 0 {
@@ -53,18 +68,23 @@ impl TargetProcess {
         if matches!(state, ProcState::Zombie | ProcState::Dead) {
             return Err(CollectError::Zombie(pid));
         }
-        if is_memtrace(pid) {
-            return Err(CollectError::Itself(pid));
-        }
-        let pidfd = pidfd_open(rustix_pid, PidfdFlags::empty())
-            .map_err(|source| CollectError::System { what: "pidfd_open", source: source.into() })?;
+        let pidfd =
+            pidfd_open(rustix_pid, PidfdFlags::empty()).map_err(|source| CollectError::System {
+                what: "pidfd_open",
+                source: source.into(),
+            })?;
         let process = Self {
             pid,
-            ns_pid: status.nspid.as_ref().and_then(|pids| pids.last()).map_or(pid, |pid| *pid as u32),
+            ns_pid: status
+                .nspid
+                .as_ref()
+                .and_then(|pids| pids.last())
+                .map_or(pid, |pid| *pid as u32),
             start_time: ticks_to_ns(stat.starttime),
             uid: status.euid,
             has_seccomp: status.seccomp.unwrap_or(0) != 0,
-            is_stopped_by_debugger: status.tracerpid != 0 && matches!(state, ProcState::Tracing | ProcState::Stopped),
+            is_stopped_by_debugger: status.tracerpid != 0
+                && matches!(state, ProcState::Tracing | ProcState::Stopped),
             is_stopped: matches!(state, ProcState::Stopped | ProcState::Tracing),
             pidfd,
         };
@@ -118,12 +138,19 @@ impl TargetProcess {
     /// `/proc/PID/stat` (Linux 3.5), which is a wait status.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        let Some(stat) = self.stat().filter(|stat| ticks_to_ns(stat.starttime) == self.start_time) else {
+        let Some(stat) = self
+            .stat()
+            .filter(|stat| ticks_to_ns(stat.starttime) == self.start_time)
+        else {
             return Exit::Unknown;
         };
         match (stat.state(), stat.exit_code) {
-            (Ok(ProcState::Zombie | ProcState::Dead), Some(status)) if status & 0x7f != 0 => Exit::Signal(status & 0x7f),
-            (Ok(ProcState::Zombie | ProcState::Dead), Some(status)) => Exit::Status(status >> 8 & 0xff),
+            (Ok(ProcState::Zombie | ProcState::Dead), Some(status)) if status & 0x7f != 0 => {
+                Exit::Signal(status & 0x7f)
+            }
+            (Ok(ProcState::Zombie | ProcState::Dead), Some(status)) => {
+                Exit::Status(status >> 8 & 0xff)
+            }
             _ => Exit::Unknown,
         }
     }
@@ -143,7 +170,9 @@ impl TargetProcess {
 fn is_memtrace(pid: u32) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let identity = |path: &str| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
-    pid == std::process::id() || identity(&format!("/proc/{pid}/exe")).is_some_and(|it| Some(it) == identity("/proc/self/exe"))
+    pid == std::process::id()
+        || identity(&format!("/proc/{pid}/exe"))
+            .is_some_and(|it| Some(it) == identity("/proc/self/exe"))
 }
 
 fn bounded(text: &str) -> String {
@@ -157,6 +186,9 @@ fn ticks_to_ns(ticks: u64) -> u64 {
 fn proc_error(pid: u32, error: &procfs::ProcError) -> CollectError {
     match error {
         procfs::ProcError::NotFound(_) => CollectError::Gone(pid),
-        other => CollectError::NotPermitted { pid, reason: other.to_string() },
+        other => CollectError::NotPermitted {
+            pid,
+            reason: other.to_string(),
+        },
     }
 }

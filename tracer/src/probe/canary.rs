@@ -9,7 +9,7 @@
 use std::{
     fs::File,
     io::{BufRead as _, BufReader, Write as _},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitCode, Stdio},
 };
 
 use super::{Kernel, Point, ProbeError, ProgramName};
@@ -46,23 +46,24 @@ extern "C" fn probed() {
 }
 
 /// The child: does what each line of standard input says, and answers with a line.
-pub fn child_main() -> i32 {
+#[must_use]
+pub fn child_main() -> ExitCode {
     for line in std::io::stdin().lines() {
         let answer = match line.as_deref() {
             Ok("time") => measure(),
             Ok("thread") => std::thread::spawn(measure).join().unwrap_or(0),
             Ok("seccomp") => {
                 if deny_unknown_calls().is_err() {
-                    return 2;
+                    return ExitCode::from(2);
                 }
                 probed();
-                return 0;
+                return ExitCode::SUCCESS;
             }
-            _ => return 1,
+            _ => return ExitCode::FAILURE,
         };
         println!("{answer}");
     }
-    0
+    ExitCode::SUCCESS
 }
 
 /// Nanoseconds that the calls took.
@@ -78,8 +79,17 @@ fn measure() -> u64 {
 fn deny_unknown_calls() -> Result<(), Box<dyn std::error::Error>> {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
     let known = [
-        libc::SYS_exit_group, libc::SYS_exit, libc::SYS_write, libc::SYS_read, libc::SYS_munmap, libc::SYS_mmap,
-        libc::SYS_sigaltstack, libc::SYS_rt_sigreturn, libc::SYS_futex, libc::SYS_brk, libc::SYS_mprotect,
+        libc::SYS_exit_group,
+        libc::SYS_exit,
+        libc::SYS_write,
+        libc::SYS_read,
+        libc::SYS_munmap,
+        libc::SYS_mmap,
+        libc::SYS_sigaltstack,
+        libc::SYS_rt_sigreturn,
+        libc::SYS_futex,
+        libc::SYS_brk,
+        libc::SYS_mprotect,
     ];
     let filter = SeccompFilter::new(
         known.into_iter().map(|call| (call, vec![])).collect(),
@@ -114,8 +124,14 @@ impl Canary {
             .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
-        let stdout = child.stdout.take().ok_or_else(|| ProbeError::Canary("no pipe".to_owned()))?;
-        Ok(Self { child, answers: BufReader::new(stdout) })
+        let stdout = child
+            .stdout
+            .take()
+            .ok_or_else(|| ProbeError::Canary("no pipe".to_owned()))?;
+        Ok(Self {
+            child,
+            answers: BufReader::new(stdout),
+        })
     }
 
     fn ask(&mut self, what: &str) -> Result<u64, ProbeError> {
@@ -123,11 +139,18 @@ impl Canary {
         self.say(what)?;
         let mut answer = String::new();
         self.answers.read_line(&mut answer).map_err(failed)?;
-        answer.trim().parse().map_err(|_| ProbeError::Canary(format!("{what}: no answer")))
+        answer
+            .trim()
+            .parse()
+            .map_err(|_| ProbeError::Canary(format!("{what}: no answer")))
     }
 
     fn say(&mut self, what: &str) -> Result<(), ProbeError> {
-        let stdin = self.child.stdin.as_mut().ok_or_else(|| ProbeError::Canary("no pipe".to_owned()))?;
+        let stdin = self
+            .child
+            .stdin
+            .as_mut()
+            .ok_or_else(|| ProbeError::Canary("no pipe".to_owned()))?;
         writeln!(stdin, "{what}").map_err(|error| ProbeError::Canary(error.to_string()))
     }
 }
@@ -141,7 +164,11 @@ pub fn examine(kernel: &mut Kernel) -> Result<Findings, ProbeError> {
     kernel.attach(ProgramName::EmptyEntry, &file, &[point], pid)?;
     let entry = canary.ask("time")?;
     let counting = aya::sys::enable_stats(aya::sys::Stats::RunTime).ok();
-    let hits = |kernel: &Kernel| kernel.run_statistics(ProgramName::EmptyEntry).map_or(0, |(count, _)| count);
+    let hits = |kernel: &Kernel| {
+        kernel
+            .run_statistics(ProgramName::EmptyEntry)
+            .map_or(0, |(count, _)| count)
+    };
     let before = hits(kernel);
     canary.ask("thread")?;
     let sees_threads = counting.is_none() || hits(kernel) - before >= u64::from(CALLS);
@@ -149,11 +176,17 @@ pub fn examine(kernel: &mut Kernel) -> Result<Findings, ProbeError> {
     kernel.attach(ProgramName::EmptyReturn, &file, &[point], pid)?;
     let both = canary.ask("time")?;
     canary.say("seccomp")?;
-    let status = canary.child.wait().map_err(|error| ProbeError::Canary(error.to_string()))?;
+    let status = canary
+        .child
+        .wait()
+        .map_err(|error| ProbeError::Canary(error.to_string()))?;
     kernel.detach();
     let each = |more: u64, less: u64| more.saturating_sub(less) as f64 / f64::from(CALLS);
     Ok(Findings {
-        traps: TrapCosts { entry_ns: each(entry, untraced), return_ns: each(both, entry) },
+        traps: TrapCosts {
+            entry_ns: each(entry, untraced),
+            return_ns: each(both, entry),
+        },
         seccomp_safe: status.success(),
         sees_threads,
     })
@@ -164,11 +197,15 @@ fn place_of_probed() -> Result<(File, Point), ProbeError> {
     let failed = |reason: String| ProbeError::Canary(reason);
     let address = probed as *const () as u64;
     let file = File::open("/proc/self/exe").map_err(|error| failed(error.to_string()))?;
-    let maps = std::fs::read_to_string("/proc/self/maps").map_err(|error| failed(error.to_string()))?;
+    let maps =
+        std::fs::read_to_string("/proc/self/maps").map_err(|error| failed(error.to_string()))?;
     let offset = maps.lines().find_map(|line| {
         let mut words = line.split_ascii_whitespace();
         let (start, end) = words.next()?.split_once('-')?;
-        let (start, end) = (u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
+        let (start, end) = (
+            u64::from_str_radix(start, 16).ok()?,
+            u64::from_str_radix(end, 16).ok()?,
+        );
         let offset = u64::from_str_radix(words.nth(1)?, 16).ok()?;
         (start <= address && address < end).then(|| offset + (address - start))
     });

@@ -5,8 +5,10 @@ use std::{
     ffi::{CStr, CString},
     io,
     mem::size_of,
-    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd},
 };
+
+use tokio::io::{Interest, unix::AsyncFd};
 
 use aya_obj::generated::{
     bpf_attach_type, bpf_attr, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type,
@@ -34,6 +36,13 @@ unsafe fn bpf(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i64> {
     } else {
         Ok(result)
     }
+}
+
+/// Watches a descriptor for being readable. Within a tokio runtime only.
+pub fn watch<T: AsFd + AsRawFd>(source: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: what is `AsFd` keeps its descriptor open and the same for as
+    // long as it lives, and the `AsyncFd` owns it.
+    unsafe { AsyncFd::register_with_interest(source, Interest::READABLE) }.map_err(Into::into)
 }
 
 fn zeroed() -> bpf_attr {

@@ -1,0 +1,264 @@
+//! What this kernel and these rights allow: features are tried, not guessed
+//! from versions.
+
+use std::{fs, path::Path};
+
+use aya::{programs::ProgramType, sys::is_helper_supported};
+use aya_obj::generated::bpf_func_id;
+
+use super::{Kernel, Limits, canary};
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// How it stands.
+    pub state: State,
+    /// What was found.
+    pub found: String,
+    /// What it costs to be without it, or what to do.
+    pub without: &'static str,
+}
+
+/// How a check stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Good.
+    Good,
+    /// memtrace works, but less well.
+    Limited,
+    /// memtrace does not work.
+    Missing,
+}
+
+/// Looks at everything.
+#[must_use]
+pub fn examine() -> Vec<Check> {
+    let mut checks = vec![rights(), lockdown(), btf(), seccomp_filter()];
+    match Kernel::load(&Limits::default(), true) {
+        Err(error) => checks.push(Check {
+            name: "eBPF programs",
+            state: State::Missing,
+            found: error.to_string(),
+            without: "nothing can be traced",
+        }),
+        Ok(mut kernel) => {
+            checks.push(Check {
+                name: "eBPF programs",
+                state: State::Good,
+                found: "load".to_owned(),
+                without: "",
+            });
+            checks.push(multi_links(kernel.is_multi()));
+            match canary::examine(&mut kernel) {
+                Ok(findings) => checks.extend(of_canary(&findings, kernel.is_multi())),
+                Err(error) => checks.push(Check {
+                    name: "probes",
+                    state: State::Missing,
+                    found: error.to_string(),
+                    without: "nothing can be traced",
+                }),
+            }
+        }
+    }
+    checks.push(helper(
+        "typed task",
+        bpf_func_id::BPF_FUNC_get_current_task_btf,
+        "60 ns more a call (Linux 5.11)",
+    ));
+    checks.push(helper(
+        "coarse clock",
+        bpf_func_id::BPF_FUNC_ktime_get_coarse_ns,
+        "50 ns more a call (Linux 5.11)",
+    ));
+    checks.push(helper(
+        "attach cookies",
+        bpf_func_id::BPF_FUNC_get_attach_cookie,
+        "no tracing (Linux 5.15)",
+    ));
+    checks.push(map_files());
+    checks
+}
+
+fn rights() -> Check {
+    let is_root = rustix::process::geteuid().is_root();
+    let effective = fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| {
+            status.lines().find_map(|line| {
+                line.strip_prefix("CapEff:")
+                    .map(|value| value.trim().to_owned())
+            })
+        })
+        .and_then(|value| u64::from_str_radix(&value, 16).ok())
+        .unwrap_or(0);
+    // include/uapi/linux/capability.h
+    let needed = [
+        (19, "CAP_SYS_PTRACE"),
+        (21, "CAP_SYS_ADMIN"),
+        (38, "CAP_PERFMON"),
+        (39, "CAP_BPF"),
+    ];
+    let missing: Vec<&str> = needed
+        .iter()
+        .filter(|(bit, _)| effective >> bit & 1 == 0)
+        .map(|(_, name)| *name)
+        .collect();
+    Check {
+        name: "rights",
+        state: if missing.is_empty() {
+            State::Good
+        } else {
+            State::Missing
+        },
+        found: match (missing.is_empty(), is_root) {
+            (true, true) => "root".to_owned(),
+            (true, false) => "all capabilities needed".to_owned(),
+            (false, _) => format!("without {}", missing.join(", ")),
+        },
+        without: "run with sudo; nothing can be traced without these capabilities",
+    }
+}
+
+fn lockdown() -> Check {
+    let text = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    let mode = text
+        .split_once('[')
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .map_or("none", |(mode, _)| mode);
+    Check {
+        name: "kernel lockdown",
+        state: if mode == "confidentiality" {
+            State::Missing
+        } else {
+            State::Good
+        },
+        found: mode.to_owned(),
+        without: "lockdown=confidentiality forbids reading memory from eBPF: boot without it",
+    }
+}
+
+fn btf() -> Check {
+    let offset = super::btf::kernel_member_offset("task_struct", "mm");
+    Check {
+        name: "kernel types (BTF)",
+        state: if offset.is_ok() {
+            State::Good
+        } else {
+            State::Missing
+        },
+        found: offset.map_or_else(
+            |error| error.to_string(),
+            |_| "/sys/kernel/btf/vmlinux".to_owned(),
+        ),
+        without: "nothing can be traced: use a kernel built with CONFIG_DEBUG_INFO_BTF",
+    }
+}
+
+fn seccomp_filter() -> Check {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mode = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Seccomp:"))
+        .map_or("?", str::trim);
+    Check {
+        name: "seccomp on memtrace",
+        state: if mode == "0" {
+            State::Good
+        } else {
+            State::Limited
+        },
+        found: if mode == "0" {
+            "none".to_owned()
+        } else {
+            format!("mode {mode}")
+        },
+        without: "a container's filter may refuse bpf and perf_event_open: allow them, or run on the host",
+    }
+}
+
+fn multi_links(has: bool) -> Check {
+    Check {
+        name: "uprobe_multi links",
+        state: if has { State::Good } else { State::Limited },
+        found: if has { "yes" } else { "no" }.to_owned(),
+        without: "detaching takes some seconds instead of 0.2 s (Linux 6.6)",
+    }
+}
+
+fn of_canary(findings: &canary::Findings, multi: bool) -> Vec<Check> {
+    let mut checks = vec![
+        Check {
+            name: "return probes under seccomp",
+            state: if findings.seccomp_safe {
+                State::Good
+            } else {
+                State::Limited
+            },
+            found: if findings.seccomp_safe {
+                "safe"
+            } else {
+                "they kill the process"
+            }
+            .to_owned(),
+            without: "processes under a seccomp filter (most containers, Chromium) are refused; some kernels from 6.11 on, mended later",
+        },
+        Check {
+            name: "cost of a probe",
+            state: State::Good,
+            found: format!(
+                "{:.0} ns at an entry, {:.0} ns more at a return",
+                findings.traps.entry_ns, findings.traps.return_ns
+            ),
+            without: "",
+        },
+    ];
+    if multi {
+        checks.push(Check {
+            name: "multi links see threads",
+            state: if findings.sees_threads {
+                State::Good
+            } else {
+                State::Limited
+            },
+            found: if findings.sees_threads {
+                "yes"
+            } else {
+                "no: single probes are used"
+            }
+            .to_owned(),
+            without: "detaching takes some seconds instead of 0.2 s (Linux 6.10)",
+        });
+    }
+    checks
+}
+
+fn helper(name: &'static str, helper: bpf_func_id, without: &'static str) -> Check {
+    let has = is_helper_supported(ProgramType::KProbe, helper).unwrap_or(false);
+    Check {
+        name,
+        state: if has { State::Good } else { State::Limited },
+        found: if has { "yes" } else { "no" }.to_owned(),
+        without,
+    }
+}
+
+fn map_files() -> Check {
+    let readable = fs::read_dir("/proc/self/map_files")
+        .ok()
+        .and_then(|mut entries| entries.next()?.ok())
+        .is_some_and(|entry| {
+            fs::metadata(entry.path()).is_ok() && Path::new("/proc/1/map_files").exists()
+        });
+    Check {
+        name: "/proc/PID/map_files",
+        state: if readable {
+            State::Good
+        } else {
+            State::Missing
+        },
+        found: if readable { "readable" } else { "not readable" }.to_owned(),
+        without: "mapped files cannot be opened: CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE is needed",
+    }
+}
