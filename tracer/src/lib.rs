@@ -4,3 +4,5 @@
 //! A room imports only those to its left and `model`; see ARCHITECTURE.md.
 
 pub mod model;
+pub mod render;
+pub mod store;

@@ -1,0 +1,154 @@
+//! `live.svg`: the live bytes as a flame graph, drawn by inferno.
+//!
+//! Width is bytes; the process stands at the bottom, the allocator function on
+//! top. The title says whose memory and how much, the subtitle when, how
+//! completely, and what was lost. The same report gives the same picture.
+
+use std::io::{self, Write};
+
+use inferno::flamegraph::{self, Options, TextTruncateDirection, color};
+
+use crate::model::{Level, Report};
+
+use super::layout::{cut_end, width};
+use super::{folded, loss, names, words};
+
+/// Frames narrower than this share of the picture, in per cent, are left out:
+/// about half a pixel, so that the file stays small enough for a browser.
+const MIN_WIDTH: f64 = 0.05;
+
+/// Width of a character in font heights; common monospace fonts have 0.6, and
+/// names must not run into the next frame.
+const FONT_WIDTH: f64 = 0.61;
+
+/// What fits into the picture's 1200 pixels beside inferno's buttons.
+const TITLE_COLUMNS: usize = 100;
+const SUBTITLE_COLUMNS: usize = 160;
+
+/// Causes of loss named in the subtitle, where they fit.
+const CAUSES_MAX: usize = 4;
+
+/// Writes the picture; for a report without live bytes, one that says so.
+///
+/// # Errors
+/// Those of `to`; `InvalidData` for a damaged report whose bytes add up to
+/// 2^64 and more.
+pub fn write(report: &Report, mut to: impl Write) -> io::Result<()> {
+    let mut stacks: Vec<(String, u64)> = folded::stacks(report).collect();
+    let total: u128 = stacks.iter().map(|(_, bytes)| u128::from(*bytes)).sum();
+    if total == 0 {
+        return write_empty(report, &mut to);
+    }
+    if u64::try_from(total).is_err() {
+        let problem = "the sites' live bytes add up to more than there can be: damaged report";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
+    // Inferno sorts whole lines, counts included, then insists on sorted
+    // stacks: a function named `malloc 1z` would make it give up.
+    stacks.sort_unstable();
+    let lines: Vec<String> = stacks
+        .into_iter()
+        .map(|(stack, bytes)| format!("{stack} {bytes}"))
+        .collect();
+    let mut options = options(report);
+    flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), to)
+}
+
+fn options(report: &Report) -> Options<'static> {
+    let mut options = Options::default();
+    options.title = title(report);
+    options.subtitle = Some(subtitle(report));
+    options.count_name = "bytes".to_owned();
+    // By kind of code: a node developer's own JavaScript green, node's blue,
+    // C++ and Rust yellow, the rest red.
+    options.colors = color::Palette::Multi(color::MultiPalette::Js);
+    options.bgcolors = Some(color::BackgroundColor::Grey);
+    options.deterministic = true;
+    options.min_width = MIN_WIDTH;
+    options.font_width = FONT_WIDTH;
+    options.text_truncate_direction = TextTruncateDirection::Right;
+    options.no_sort = true;
+    options
+}
+
+fn title(report: &Report) -> String {
+    let counts = &report.totals.counts;
+    let about = match report.level {
+        Level::Exact => "",
+        Level::Sampled => "about ",
+    };
+    let figures = format!(
+        "{about}{} in {}",
+        words::bytes(counts.live_bytes),
+        words::counted(counts.live_blocks, "block")
+    );
+    let room = TITLE_COLUMNS.saturating_sub(width("memtrace: live memory of : ") + width(&figures));
+    let processes = names::processes(report);
+    format!(
+        "memtrace: live memory of {}: {figures}",
+        cut_end(&processes, room)
+    )
+}
+
+fn subtitle(report: &Report) -> String {
+    (1..=CAUSES_MAX)
+        .rev()
+        .map(|causes| subtitle_with(report, causes))
+        .find(|text| width(text) <= SUBTITLE_COLUMNS)
+        .unwrap_or_else(|| subtitle_with(report, 0))
+}
+
+fn subtitle_with(report: &Report, causes: usize) -> String {
+    let level = match (report.level, &report.sampling) {
+        (Level::Exact, _) => "every call recorded".to_owned(),
+        (Level::Sampled, Some(sampling)) => {
+            format!(
+                "sampled, 1 in {}: estimates",
+                words::count(u64::from(sampling.one_in))
+            )
+        }
+        (Level::Sampled, None) => "sampled: estimates".to_owned(),
+    };
+    let mut parts = vec![
+        format!(
+            "{} from {}",
+            words::seconds(report.window.seconds),
+            cut_end(&words::utc(&report.window.start_utc), 40)
+        ),
+        level,
+        loss::summary(&report.loss, causes).replace("lost: ", "LOST: "),
+    ];
+    if !report.notes.is_empty() {
+        let notes = words::counted(report.notes.len() as u64, "note");
+        parts.push(format!("{notes} in report.json"));
+    }
+    parts.join(" · ")
+}
+
+/// Inferno draws an error where there is nothing to draw.
+fn write_empty(report: &Report, to: &mut impl Write) -> io::Result<()> {
+    write!(
+        to,
+        r##"<?xml version="1.0" standalone="no"?>
+<svg version="1.1" width="1200" height="150" viewBox="0 0 1200 150" xmlns="http://www.w3.org/2000/svg">
+<rect width="100%" height="150" fill="#f8f8f8"/>
+<g font-family="monospace" font-size="12" text-anchor="middle">
+<text id="title" font-size="17" x="50%" y="24">{}</text>
+<text id="subtitle" x="50%" y="48">{}</text>
+<text id="empty" font-size="17" x="50%" y="100">Nothing allocated within the window was live at its end.</text>
+</g>
+</svg>
+"##,
+        escape(&title(report)),
+        escape(&subtitle(report)),
+    )
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! `live.folded`: stacks and live bytes as flame graph tools read them.
+//!
+//! One line a site that holds live bytes: the process, the frames outermost
+//! first, the allocator function; between them `;`; then a space and the bytes.
+//! Marks are those of the field: `_[i]` for an inlined frame, `_[j]` for one
+//! of code made at run time; ` (?)` for a frame that may be wrong.
+
+use std::io::{self, Write};
+
+use crate::model::{Frame, Report, Site};
+
+use super::names;
+
+/// Deeper stacks lose their outermost frames. The kernel keeps 127; inlined
+/// frames add to these; beyond that a recording is damaged or hostile.
+const FRAMES_MAX: usize = 1000;
+
+/// Writes all of `live.folded`. A name cannot end a line or a frame early.
+///
+/// # Errors
+/// Those of `to`.
+pub fn write(report: &Report, to: &mut impl Write) -> io::Result<()> {
+    for (stack, bytes) in stacks(report) {
+        writeln!(to, "{stack} {bytes}")?;
+    }
+    Ok(())
+}
+
+/// Stack and live bytes of each site that has any, in the report's order.
+pub(super) fn stacks(report: &Report) -> impl Iterator<Item = (String, u64)> {
+    report
+        .sites
+        .iter()
+        .filter(|site| site.counts.live_bytes > 0)
+        .map(|site| (stack(report, site), site.counts.live_bytes))
+}
+
+fn stack(report: &Report, site: &Site) -> String {
+    let mut line = root(&names::process_of(report, site.process));
+    if site.frames.is_empty() {
+        push(&mut line, names::STACK_LOST);
+    }
+    let cut = site.frames.len().saturating_sub(FRAMES_MAX);
+    if cut > 0 {
+        push(&mut line, &format!("[{cut} more frames]"));
+    }
+    for frame in site.frames.iter().take(FRAMES_MAX).rev() {
+        push(&mut line, &names::frame(frame));
+        line.push_str(mark(frame));
+    }
+    push(&mut line, site.source.name());
+    line
+}
+
+/// Readers take a line that begins with `# ` for a comment.
+fn root(process: &str) -> String {
+    let process = escape(process);
+    match process.strip_prefix('#') {
+        Some(rest) => format!("{}{rest}", char::REPLACEMENT_CHARACTER),
+        None => process,
+    }
+}
+
+fn push(line: &mut String, frame: &str) {
+    line.push(';');
+    line.push_str(&escape(frame));
+}
+
+/// `;` stands in Rust's names of arrays, `[u8; 8]`; here it ends a frame.
+fn escape(name: &str) -> String {
+    name.replace(';', ":")
+}
+
+fn mark(frame: &Frame) -> &'static str {
+    if frame.inlined {
+        "_[i]"
+    } else if frame.module == "[jit]" {
+        "_[j]"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::render::sample;
+
+    fn folded(report: &Report) -> String {
+        let mut text = Vec::new();
+        write(report, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// The file is what flame graph tools expect: root to leaf, marks, live sites only.
+    #[test]
+    fn writes_a_line_for_each_live_site() {
+        assert_eq!(
+            folded(&sample::small()),
+            "node (4242);main;v8::Run(int);JS:~onRequest /srv/app.js:7:1_[j];\
+             keep<[u8: 8]>_[i];leak_buffer;malloc 8388608\n\
+             node (4242);libuv.so.1+0x1f0 (?);calloc 1048576\n\
+             node (4242);[stack lost];realloc 512\n"
+        );
+    }
+
+    /// Names cannot forge lines, frames, comments or counts.
+    #[test]
+    fn hostile_names_stay_in_their_place() {
+        let mut report = sample::small();
+        report.processes[0].command = "# \nevil;".to_owned();
+        report.sites.truncate(1);
+        report.sites[0].frames.truncate(1);
+        report.sites[0].frames[0].function = Some("a;b 77\nroot;x 1 2\u{2028}".to_owned());
+        assert_eq!(
+            folded(&report),
+            "\u{fffd} \u{fffd}evil: (4242);a:b 77\u{fffd}root:x 1 2\u{fffd};malloc 8388608\n"
+        );
+    }
+
+    /// An endless stack keeps the frames next to the allocator and says what it left out.
+    #[test]
+    fn cuts_endless_stacks() {
+        let mut report = sample::small();
+        report.sites.truncate(1);
+        let inner = report.sites[0].frames[0].clone();
+        report.sites[0].frames = vec![inner; FRAMES_MAX + 5];
+        let text = folded(&report);
+        assert!(text.starts_with("node (4242);[5 more frames];leak_buffer;"));
+        assert_eq!(text.matches(";leak_buffer").count(), FRAMES_MAX);
+    }
+
+    proptest! {
+        /// Whatever the names, each live site is one line with its own bytes, and frames are counted right.
+        #[test]
+        fn one_line_each(report in sample::any_report()) {
+            let text = folded(&report);
+            let live: Vec<&Site> =
+                report.sites.iter().filter(|site| site.counts.live_bytes > 0).collect();
+            prop_assert_eq!(text.lines().count(), live.len());
+            for (line, site) in text.split_terminator('\n').zip(live) {
+                let (stack, bytes) = line.rsplit_once(' ').unwrap();
+                prop_assert_eq!(bytes.parse::<u64>().unwrap(), site.counts.live_bytes);
+                let frames = site.frames.len().max(1);
+                prop_assert_eq!(stack.split(';').count(), frames + 2);
+                prop_assert!(!line.starts_with("# ") && !line.starts_with(' '));
+            }
+        }
+    }
+}

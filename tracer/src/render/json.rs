@@ -1,0 +1,70 @@
+//! `report.json`: [`Report`] as JSON, and back. The schema is
+//! `docs/report.schema.json`.
+
+use std::io::{self, Read, Write};
+
+use serde::Deserialize;
+
+use crate::model::{Report, SCHEMA};
+
+/// Why a text is no report that this memtrace can read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// Written by a memtrace with a newer schema.
+    #[error(
+        "the report has schema {schema}, this memtrace reads up to {SCHEMA}: use a newer memtrace"
+    )]
+    Newer {
+        /// What it says of itself.
+        schema: u32,
+    },
+    /// Not JSON, or not the JSON of a report.
+    #[error("this is no memtrace report, or it is damaged")]
+    NotAReport(#[source] serde_json::Error),
+}
+
+/// Writes the report for people and programs: indented, with a newline at the end.
+///
+/// # Errors
+/// Those of `to`.
+pub fn write(report: &Report, mut to: impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut to, report)?;
+    to.write_all(b"\n")
+}
+
+/// Reads a report from its text.
+///
+/// # Errors
+/// [`ReadError`]; a newer schema is told from damage even where the newer
+/// report does not fit this schema's fields.
+pub fn read(text: &[u8]) -> Result<Report, ReadError> {
+    read_from(|| text)
+}
+
+/// Reads a report from a stream that can be opened twice: a second time to ask
+/// what does not fit for its schema.
+pub(crate) fn read_from<R: Read>(open: impl Fn() -> R) -> Result<Report, ReadError> {
+    let read: Result<Report, _> = serde_json::from_reader(io::BufReader::new(open()));
+    let schema = match &read {
+        Ok(report) => report.schema,
+        Err(misfit) if misfit.is_data() => schema_of(open()).unwrap_or(SCHEMA),
+        Err(_) => SCHEMA,
+    };
+    if schema > SCHEMA {
+        return Err(ReadError::Newer { schema });
+    }
+    read.map_err(ReadError::NotAReport)
+}
+
+fn schema_of(reader: impl Read) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Schema {
+        schema: u32,
+    }
+    let found: Schema = serde_json::from_reader(io::BufReader::new(reader)).ok()?;
+    Some(found.schema)
+}
+
+#[cfg(test)]
+mod tests;

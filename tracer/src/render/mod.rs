@@ -1,0 +1,20 @@
+//! A report as people and programs read it: flame graph, folded stacks, JSON,
+//! terminal text, the status line of a running trace.
+//!
+//! Everything here is a function of its arguments: no files, no clocks, no
+//! terminal. Names come from the traced process and are hostile; all of them
+//! pass through [`names`]. What was lost is said by every render.
+
+pub mod flamegraph;
+pub mod folded;
+pub mod invariants;
+pub mod json;
+mod layout;
+mod loss;
+pub mod names;
+pub mod status;
+pub mod text;
+pub mod words;
+
+#[cfg(test)]
+pub(crate) mod sample;

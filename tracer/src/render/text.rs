@@ -1,0 +1,220 @@
+//! The report as text for a terminal: who, when, how completely; totals; the
+//! ten largest sites with their stacks; what was lost; notes.
+
+use crate::model::{Exit, Level, Process, Report};
+
+use super::layout::{Ink, cut_end, ink, wrap};
+use super::{names, words};
+
+mod site;
+
+/// How many sites are shown; all of them are in the other outputs.
+const SITES: usize = 10;
+
+/// How many processes are named one by one.
+const PROCESSES: usize = 8;
+
+/// Narrower terminals get lines of this width all the same.
+const COLUMNS_MIN: usize = 40;
+
+/// Where the text will stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Columns of the terminal.
+    pub columns: usize,
+    /// Whether it understands ANSI colours and the user wants them.
+    pub colour: bool,
+}
+
+/// The report as lines of text, each ended by a newline.
+#[must_use]
+pub fn render(report: &Report, page: Page) -> String {
+    let page = Page {
+        columns: page.columns.max(COLUMNS_MIN),
+        ..page
+    };
+    let mut lines = Vec::new();
+    header(report, page, &mut lines);
+    lines.push(String::new());
+    totals(report, page, &mut lines);
+    lines.push(String::new());
+    sites(report, page, &mut lines);
+    lost(report, page, &mut lines);
+    for note in &report.notes {
+        lines.extend(wrap(&names::sanitize(note), "note  ", page.columns));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn header(report: &Report, page: Page, lines: &mut Vec<String>) {
+    for process in report.processes.iter().take(PROCESSES) {
+        let name = names::process(process);
+        let line = cut_end(&name, page.columns);
+        lines.push(ink(&line, Ink::Bold, page.colour));
+        lines.extend(wrap(&about(process), "  ", page.columns));
+    }
+    if let Some(others @ 1..) = report.processes.len().checked_sub(PROCESSES) {
+        lines.push(format!("and {others} more"));
+    }
+    let window = &report.window;
+    let beginning = if window.from_start {
+        "from the first allocation"
+    } else {
+        "attached to the running process: what it held before is not counted"
+    };
+    let text = format!(
+        "{} from {}, {beginning}",
+        words::seconds(window.seconds),
+        words::utc(&window.start_utc)
+    );
+    lines.extend(wrap(&text, "window  ", page.columns));
+    lines.extend(wrap(&level(report), "level   ", page.columns));
+}
+
+fn about(process: &Process) -> String {
+    let mut parts = vec![names::sanitize(&process.executable).into_owned()];
+    parts.push(names::sanitize(&process.allocator).into_owned());
+    if process.ns_pid != process.pid {
+        parts.push(format!("pid {} in its container", process.ns_pid));
+    }
+    parts.extend(process.exit.map(end));
+    parts.retain(|part| !part.is_empty());
+    parts.join(", ")
+}
+
+fn end(exit: Exit) -> String {
+    match exit {
+        Exit::Status(status) => format!("exited with status {status}"),
+        Exit::Signal(signal) => match signal_name(signal) {
+            Some(name) => format!("killed by {name}"),
+            None => format!("killed by signal {signal}"),
+        },
+        Exit::Exec => "replaced by another program (exec)".to_owned(),
+        Exit::Unknown => "ended".to_owned(),
+    }
+}
+
+/// Those that end processes in practice.
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        _ => return None,
+    })
+}
+
+fn level(report: &Report) -> String {
+    match (report.level, &report.sampling) {
+        (Level::Exact, _) => "exact: every call recorded".to_owned(),
+        (Level::Sampled, None) => "sampled: figures are estimates".to_owned(),
+        (Level::Sampled, Some(sampling)) => format!(
+            "sampled: figures are estimates. After {} one block in {} was recorded, \
+             and all of {} and more; {} were passed over. Why: {}",
+            words::seconds(sampling.since_seconds),
+            words::count(u64::from(sampling.one_in)),
+            words::bytes(sampling.always_bytes),
+            words::counted(sampling.passed_over, "allocation"),
+            names::sanitize(&sampling.reason),
+        ),
+    }
+}
+
+fn totals(report: &Report, page: Page, lines: &mut Vec<String>) {
+    let totals = &report.totals;
+    let counts = &totals.counts;
+    let row = |name: &str, bytes: u64, blocks: u64, remark: &str| {
+        let bytes = words::bytes(bytes);
+        format!(
+            "{name:<10}{bytes:>10}  in {}{remark}",
+            words::counted(blocks, "block")
+        )
+    };
+    let footprint = format!("  ({} with rounding)", words::bytes(totals.footprint_bytes));
+    let mut rows = vec![
+        row("live", counts.live_bytes, counts.live_blocks, &footprint),
+        row(
+            "allocated",
+            counts.allocated_bytes,
+            counts.allocated_blocks,
+            "",
+        ),
+        row("freed", counts.freed_bytes, counts.freed_blocks, ""),
+    ];
+    if report.unmatched_frees > 0 {
+        rows.push(format!(
+            "{:<10}{:>10}  frees of older blocks, or the allocator's own; not loss",
+            "unmatched",
+            words::count(report.unmatched_frees)
+        ));
+    }
+    lines.extend(
+        rows.iter()
+            .map(|row| cut_end(row, page.columns).into_owned()),
+    );
+}
+
+fn sites(report: &Report, page: Page, lines: &mut Vec<String>) {
+    let live = || {
+        report
+            .sites
+            .iter()
+            .filter(|site| site.counts.live_bytes > 0)
+    };
+    let heading = match live().count() {
+        0 => {
+            let text = "Nothing allocated within the window was live at its end.";
+            lines.extend(wrap(text, "", page.columns));
+            lines.push(String::new());
+            return;
+        }
+        1 => "The only site with live bytes:".to_owned(),
+        all @ 2..=SITES => format!("All {all} sites with live bytes:"),
+        all => format!(
+            "The {SITES} largest of {} sites with live bytes:",
+            words::count(all as u64)
+        ),
+    };
+    let heading = cut_end(&heading, page.columns);
+    lines.push(ink(&heading, Ink::Bold, page.colour));
+    lines.push(String::new());
+    let mut guessed = false;
+    for (index, site) in live().take(SITES).enumerate() {
+        guessed |= site::push(report, site, index + 1, page, lines);
+        lines.push(String::new());
+    }
+    if guessed {
+        lines.push("(?) marks frames that may be wrong.".to_owned());
+        lines.push(String::new());
+    }
+}
+
+fn lost(report: &Report, page: Page, lines: &mut Vec<String>) {
+    let losses = || report.loss.iter().filter(|loss| loss.calls > 0);
+    if losses().next().is_none() {
+        lines.push("lost  nothing".to_owned());
+        return;
+    }
+    lines.push(ink("LOST", Ink::Alarm, page.colour));
+    for loss in losses() {
+        let mut figures = words::counted(loss.calls, "call");
+        if let Some(bytes) = loss.bytes {
+            figures = format!("{figures}, {}", words::bytes(bytes));
+        }
+        let text = format!("{figures}: {}", loss.cause.describe());
+        lines.extend(wrap(&text, "  ", page.columns));
+    }
+}
+
+#[cfg(test)]
+mod tests;
