@@ -19,8 +19,12 @@
 //! The record also holds the thread's scratch for taking a stack: a thread
 //! runs one probe program at a time, so nothing needs claiming.
 
-use crate::FRAMES_MAX;
 use crate::ledger::Block;
+use crate::site::Site;
+
+/// How many words of a stack are read at once. A read costs 70 ns whatever
+/// its length, and callers' frames are near.
+pub const WINDOW_WORDS: usize = 64;
 
 /// One pending call. `source == 0`: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,15 +32,16 @@ use crate::ledger::Block;
 pub struct Call {
     /// The [`crate::source::Source`], by number, or 0.
     pub source: u32,
-    /// 1 if `taken` holds a block.
-    pub has_taken: u32,
+    /// The address space it was entered in.
+    pub space: u32,
     /// The stack pointer at the entry, where the return address stands.
     pub stack_pointer: u64,
     /// Requested bytes.
     pub size: u64,
     /// realloc: the old block's address. posix_memalign: where the result goes.
     pub pointer: u64,
-    /// realloc: the old block, taken out of the ledger at the entry.
+    /// realloc: the old block, taken out of the ledger at the entry; its
+    /// `site` is 0 where the ledger did not hold it.
     pub taken: Block,
 }
 
@@ -48,21 +53,10 @@ pub struct ThreadCalls {
     pub current: Call,
     /// See the module's text.
     pub suspended: Call,
-    /// Scratch: frames as `bpf_get_stack` writes them, innermost first.
-    pub site: crate::site::Site,
-}
-
-/// What to do with a call that is being entered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
-    /// Part of the pending call.
-    Inner,
-    /// A call of its own: `current` is free for it. `displaced`: the suspended
-    /// call lost its place and must be counted as a missed return.
-    Outer {
-        /// Whether [`ThreadCalls::suspended`] was pending before.
-        displaced: bool,
-    },
+    /// Scratch for taking a stack: the site in the making.
+    pub scratch: Site,
+    /// Scratch for taking a stack: a piece of it, read at once.
+    pub window: [u64; WINDOW_WORDS],
 }
 
 /// Which record a return belongs to.
@@ -84,6 +78,21 @@ impl Call {
         self.source != 0
     }
 
+    /// Ends the call: no longer pending, and a copy of what it was.
+    #[inline(always)]
+    pub const fn end(&mut self) -> Self {
+        let ended = *self;
+        self.source = 0;
+        ended
+    }
+
+    /// Whether the ledger held the block that this realloc was given.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has_taken(&self) -> bool {
+        self.taken.site != 0
+    }
+
     /// Whether `next`, entered with the same stack pointer, is what this
     /// call's function jumped to as its last act (`memalign` → `malloc`,
     /// `reallocarray` → `realloc`), rather than a later call.
@@ -101,5 +110,53 @@ impl Call {
     pub const fn is_ended_by(&self, source: u32, stack_pointer: u64) -> bool {
         // `ret` has popped the return address.
         self.source == source && self.stack_pointer.wrapping_add(8) == stack_pointer
+    }
+}
+
+impl ThreadCalls {
+    /// Whether `next` is part of the pending call. `from_allocator` tells
+    /// whether its return address lies in the allocator's own code; it is
+    /// asked only where that matters.
+    #[inline(always)]
+    pub fn is_inner(&self, next: &Call, from_allocator: impl FnOnce() -> bool) -> bool {
+        self.current.is_pending()
+            && (self.current.continues_as(next)
+                || (next.stack_pointer < self.current.stack_pointer && from_allocator()))
+    }
+
+    /// Makes `next`, a call of its own, the current one.
+    ///
+    /// If a call is pending it becomes the suspended one; the caller must
+    /// have counted the one that is suspended now as a missed return.
+    #[inline(always)]
+    pub fn begin(&mut self, next: &Call) {
+        if self.current.is_pending() {
+            self.suspended = self.current;
+        }
+        self.current = *next;
+    }
+
+    /// Whether [`Self::begin`] would displace a suspended call.
+    #[inline(always)]
+    #[must_use]
+    pub const fn begin_displaces(&self) -> bool {
+        self.current.is_pending() && self.suspended.is_pending()
+    }
+
+    /// Which call a return of `source` ends, with the stack pointer after it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ended_by(&self, source: u32, stack_pointer: u64) -> Return {
+        if self.current.is_pending() {
+            if self.current.is_ended_by(source, stack_pointer) {
+                Return::Current
+            } else {
+                Return::Unknown
+            }
+        } else if self.suspended.is_ended_by(source, stack_pointer) {
+            Return::Suspended
+        } else {
+            Return::Unknown
+        }
     }
 }

@@ -44,6 +44,16 @@ impl SpaceSettings {
     }
 }
 
+/// An address space and its number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct BoundSpace {
+    /// The address of its `struct mm_struct`; 0: none is bound.
+    pub mm: u64,
+    /// Its number; valid whenever `mm` is.
+    pub space: u64,
+}
+
 /// A process to trace, by thread group, until its address space is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]

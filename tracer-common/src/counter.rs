@@ -44,13 +44,7 @@ pub enum Counter {
     StackTruncated = 11,
     /// Not loss: allocations passed over by sampling.
     SampledOut = 12,
-    /// Probe hits of an allocation's entry, of its return, and of free.
-    EntryHit = 13,
-    /// See [`Self::EntryHit`].
-    ReturnHit = 14,
-    /// See [`Self::EntryHit`].
-    FreeHit = 15,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 16;
+pub const COUNTERS: u32 = 13;

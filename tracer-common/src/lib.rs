@@ -11,9 +11,10 @@ pub mod counter;
 pub mod ledger;
 pub mod site;
 pub mod source;
+pub mod unwind;
 
-/// The largest number of frames kept of one stack: what
-/// `kernel.perf_event_max_stack` (default 127) lets `bpf_get_stack` return.
+/// The largest number of frames kept of one stack, as many as
+/// `kernel.perf_event_max_stack` allows by default.
 pub const FRAMES_MAX: usize = 127;
 
 #[cfg(feature = "user")]
@@ -31,6 +32,7 @@ mod pod {
 
     pod!(
         call::ThreadCalls,
+        control::BoundSpace,
         control::Control,
         control::SpaceSettings,
         control::Target,

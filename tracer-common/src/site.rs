@@ -2,12 +2,18 @@
 
 use crate::FRAMES_MAX;
 
-/// The site that takes what has no stack of its own (table full, collision,
-/// unreadable stack), so that totals stay exact. Never a real hash.
-pub const SITE_WITHOUT_STACK: u64 = 0;
+/// The key of the site that takes what has no stack of its own (table full,
+/// collision, unreadable stack), so that totals stay exact. One an address
+/// space; user space puts it in before the gate opens. Never a real key:
+/// [`SiteIdentity::key`] sets the top bit.
+#[inline(always)]
+#[must_use]
+pub const fn without_stack(space: u32) -> u64 {
+    space as u64
+}
 
-/// One site, with its stack: the value of the site map. The key is
-/// [`Site::key`], and the stack is compared, not trusted to the hash.
+/// One site, with its stack: the value of the site map. The key is a hash of
+/// identity and frames; both are compared, not trusted to the hash.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Site {
@@ -52,19 +58,17 @@ pub const fn mix(hash: u64, word: u64) -> u64 {
 }
 
 impl SiteIdentity {
-    /// Where the hash of a site starts; mix in each frame, then [`finish`].
+    /// The key of a site whose frames were mixed into `frames_hash`.
     #[inline(always)]
     #[must_use]
-    pub const fn hash(&self, seed: u64) -> u64 {
+    pub const fn key(&self, frames_hash: u64) -> u64 {
         let place = ((self.space as u64) << 32) | ((self.source as u64) << 16) | self.frames as u64;
-        mix(mix(seed, place), self.mapping_generation)
+        finish(mix(mix(frames_hash, place), self.mapping_generation))
     }
 }
 
-/// Ends a site hash; never [`SITE_WITHOUT_STACK`].
 #[inline(always)]
-#[must_use]
-pub const fn finish(hash: u64) -> u64 {
+const fn finish(hash: u64) -> u64 {
     let hash = (hash ^ (hash >> 29)).wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
-    (hash ^ (hash >> 32)) | 1
+    (hash ^ (hash >> 32)) | (1 << 63)
 }

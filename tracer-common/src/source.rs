@@ -1,4 +1,4 @@
-//! Which allocator function a block came from.
+//! Which allocator function a block came from, and how many bytes it was asked for.
 
 /// The allocator function that was called, as the kernel side encodes it in
 /// the attach cookie of each probe and in the site.
@@ -61,5 +61,43 @@ impl Source {
         Self::ALL
             .into_iter()
             .find(|source| *source as u32 == number)
+    }
+}
+
+/// `count * size`, or `u64::MAX` where that overflows: such a calloc fails.
+///
+/// In halves, because BPF has no 128-bit multiplication to check with.
+#[inline(always)]
+#[must_use]
+pub const fn saturating_product(count: u64, size: u64) -> u64 {
+    let (wide, narrow) = if count >> 32 == 0 {
+        (size, count)
+    } else {
+        (count, size)
+    };
+    if narrow >> 32 != 0 {
+        return u64::MAX;
+    }
+    let low = (wide & 0xffff_ffff) * narrow;
+    let high = (wide >> 32) * narrow + (low >> 32);
+    if high >> 32 != 0 {
+        return u64::MAX;
+    }
+    (high << 32) | (low & 0xffff_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The product in halves is the processor's own.
+        #[test]
+        fn product_is_exact(count: u64, size: u64, count_bits in 0u32..64, size_bits in 0u32..64) {
+            let (count, size) = (count >> count_bits, size >> size_bits);
+            prop_assert_eq!(saturating_product(count, size), count.saturating_mul(size));
+        }
     }
 }

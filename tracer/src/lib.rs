@@ -3,6 +3,9 @@
 //! Data flows one way: probe → collect → model → analyze → render / store.
 //! A room imports only those to its left and `model`; see ARCHITECTURE.md.
 
+pub mod collect;
 pub mod model;
+pub mod probe;
 pub mod render;
 pub mod store;
+pub mod symbolize;

@@ -1,0 +1,271 @@
+//! The allocator's probes: what a call of malloc and its family, its return,
+//! and free do to the ledger.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::BPF_NOEXIST,
+    helpers::{bpf_get_current_pid_tgid, bpf_probe_read_user, generated::bpf_get_attach_cookie},
+    macros::{uprobe, uretprobe},
+    programs::{ProbeContext, RetProbeContext},
+};
+use tracer_common::{
+    call::{Call, Return, ThreadCalls},
+    control::Control,
+    counter::Counter,
+    ledger::{Block, BlockKey, address_hash},
+    source::{Source, saturating_product},
+};
+
+use crate::{
+    arch::Registers,
+    clock, ledger,
+    maps::{CONTROL, NEW_THREAD, SPACE_SETTINGS, THREADS, count},
+    space, stack,
+};
+
+/// The entry of an allocating function; its number is the attach cookie.
+#[uprobe]
+pub fn allocator_entry(context: ProbeContext) -> u32 {
+    // SAFETY: the context the kernel passed.
+    let source = unsafe { bpf_get_attach_cookie(context.as_ptr()) } as u32;
+    let _ = enter(Registers::new(context.regs), source);
+    0
+}
+
+/// The return of an allocating function; its number is the attach cookie.
+#[uretprobe]
+pub fn allocator_return(context: RetProbeContext) -> u32 {
+    // SAFETY: the context the kernel passed.
+    let source = unsafe { bpf_get_attach_cookie(context.as_ptr()) } as u32;
+    let _ = leave(Registers::new(context.regs), source);
+    0
+}
+
+/// The entry of free.
+#[uprobe]
+pub fn allocator_free(context: ProbeContext) -> u32 {
+    let _ = free(Registers::new(context.regs).first_argument());
+    0
+}
+
+/// The trace's switches, if the gate is open.
+#[inline(always)]
+fn open_gate() -> Option<&'static Control> {
+    CONTROL.get(0).filter(|control| control.gate != 0)
+}
+
+#[inline(always)]
+fn enter(registers: Registers, source: u32) -> Option<()> {
+    open_gate()?;
+    let space = space::current()?;
+    let mut call = read_call(registers, source, space);
+    let calls = thread_calls(call.size)?;
+    // SAFETY: the thread's own record; a thread runs one program at a time.
+    let calls = unsafe { &mut *calls };
+    if calls.is_inner(&call, || returns_into_allocator(&call)) {
+        return None;
+    }
+    if calls.begin_displaces() {
+        count_missed_return(&calls.suspended);
+    }
+    if call.pointer != 0 && source != Source::PosixMemalign as u32 {
+        // realloc gives back at entry: at its return another thread may
+        // already have the address.
+        if let Some(taken) = ledger::take(&block_key(call.pointer, space)) {
+            call.taken = taken;
+        }
+    }
+    calls.begin(&call);
+    Some(())
+}
+
+/// A call, from the registers at its entry.
+#[inline(always)]
+fn read_call(registers: Registers, source: u32, space: u32) -> Call {
+    let (first, second, third) = (
+        registers.first_argument(),
+        registers.second_argument(),
+        registers.third_argument(),
+    );
+    const CALLOC: u32 = Source::Calloc as u32;
+    const REALLOC: u32 = Source::Realloc as u32;
+    const REALLOCARRAY: u32 = Source::Reallocarray as u32;
+    const MEMALIGN: u32 = Source::Memalign as u32;
+    const ALIGNED_ALLOC: u32 = Source::AlignedAlloc as u32;
+    const POSIX_MEMALIGN: u32 = Source::PosixMemalign as u32;
+    let (size, pointer) = match source {
+        CALLOC => (saturating_product(first, second), 0),
+        REALLOC => (second, first),
+        REALLOCARRAY => (saturating_product(second, third), first),
+        MEMALIGN | ALIGNED_ALLOC => (second, 0),
+        POSIX_MEMALIGN => (third, first),
+        _ => (first, 0),
+    };
+    Call {
+        source,
+        space,
+        stack_pointer: registers.stack_pointer(),
+        size,
+        pointer,
+        taken: Block::default(),
+    }
+}
+
+/// The record of the current thread, made at its first call.
+#[inline(always)]
+fn thread_calls(size: u64) -> Option<*mut ThreadCalls> {
+    let thread = bpf_get_current_pid_tgid();
+    if let Some(calls) = THREADS.get_ptr_mut(thread) {
+        return Some(calls);
+    }
+    let _ = THREADS.insert(thread, NEW_THREAD.get(0)?, u64::from(BPF_NOEXIST));
+    let calls = THREADS.get_ptr_mut(thread);
+    if calls.is_none() {
+        count(Counter::ThreadTableFull, 1, size);
+    }
+    calls
+}
+
+/// Whether a call was made by the allocator's own code.
+#[inline(always)]
+fn returns_into_allocator(call: &Call) -> bool {
+    // SAFETY: faults are handled by the helper.
+    let address = unsafe { bpf_probe_read_user(call.stack_pointer as *const u64) };
+    match (address, SPACE_SETTINGS.get(call.space)) {
+        (Ok(address), Some(settings)) => settings.is_allocator(address),
+        _ => false,
+    }
+}
+
+/// A call whose return was never seen. What it took cannot be put back:
+/// whether realloc had freed it is unknown.
+#[inline(always)]
+pub fn count_missed_return(call: &Call) {
+    count(Counter::MissedReturn, 1, call.size);
+    if call.has_taken() {
+        ledger::count_freed(&call.taken);
+    }
+}
+
+#[inline(always)]
+fn leave(registers: Registers, source: u32) -> Option<()> {
+    let control = open_gate()?;
+    let record = THREADS.get_ptr_mut(bpf_get_current_pid_tgid())?;
+    // SAFETY: the thread's own record; a thread runs one program at a time.
+    let calls = unsafe { &mut *record };
+    let call = match calls.ended_by(source, registers.stack_pointer()) {
+        Return::Unknown => return None,
+        Return::Current => calls.current.end(),
+        Return::Suspended => calls.suspended.end(),
+    };
+    let address = result_of(&call, registers.result());
+    if call.pointer != 0 && source != Source::PosixMemalign as u32 {
+        settle_old_block(&call, address);
+    }
+    if address == 0 {
+        count(Counter::FailedCall, 1, 0);
+        return None;
+    }
+    let weight_shift = weight_of(control, address, call.size)?;
+    let (site, counters) = stack::site_of(registers, control, record, &call)?;
+    let age_mark = Block::age_mark(clock::now_ns(), control.start_ns);
+    let block = Block {
+        size: call.size,
+        site,
+        age_mark,
+        weight_shift,
+    };
+    ledger::enter(&block_key(address, call.space), &block, counters);
+    Some(())
+}
+
+/// The block a call returned, 0 if none.
+#[inline(always)]
+fn result_of(call: &Call, result: u64) -> u64 {
+    if call.source != Source::PosixMemalign as u32 {
+        return result;
+    }
+    // An `int`: 0 is success, and the upper half of the register is anything.
+    if result as u32 != 0 {
+        return 0;
+    }
+    // SAFETY: faults are handled by the helper.
+    match unsafe { bpf_probe_read_user(call.pointer as *const u64) } {
+        Ok(address) => address,
+        Err(_) => {
+            count(Counter::ResultUnreadable, 1, call.size);
+            0
+        }
+    }
+}
+
+/// What became of the block that realloc was given.
+#[inline(always)]
+fn settle_old_block(call: &Call, result: u64) {
+    // glibc: realloc(old, 0) frees and returns NULL; any other NULL is a
+    // failure that leaves the old block as it was (malloc/malloc.c).
+    let failed = result == 0 && call.size != 0;
+    if call.has_taken() {
+        if failed {
+            ledger::put_back(&block_key(call.pointer, call.space), &call.taken);
+        } else {
+            ledger::count_freed(&call.taken);
+        }
+    } else if !failed {
+        count(Counter::UnmatchedFree, 1, 0);
+    }
+}
+
+/// How many blocks (as a power of two) this one stands for; `None` if it is passed over.
+#[inline(always)]
+fn weight_of(control: &Control, address: u64, size: u64) -> Option<u32> {
+    let shift = control.sample_shift & 31;
+    if shift == 0 || size >= u64::from(control.always_bytes) {
+        return Some(0);
+    }
+    if address_hash(address, control.seed) & ((1 << shift) - 1) != 0 {
+        count(Counter::SampledOut, 1, size);
+        return None;
+    }
+    Some(shift)
+}
+
+#[inline(always)]
+fn free(address: u64) -> Option<()> {
+    if address == 0 {
+        return None;
+    }
+    open_gate()?;
+    let space = space::current()?;
+    match ledger::take(&block_key(address, space)) {
+        Some(block) => ledger::count_freed(&block),
+        None => count_unmatched(address),
+    }
+    Some(())
+}
+
+/// A free of a block the ledger does not hold, unless it is realloc(old, 0)
+/// freeing the block that it was taken out for.
+#[inline(always)]
+fn count_unmatched(address: u64) {
+    if let Some(calls) = THREADS.get_ptr_mut(bpf_get_current_pid_tgid()) {
+        // SAFETY: the thread's own record.
+        let current = unsafe { &(*calls).current };
+        if current.is_pending()
+            && current.pointer == address
+            && current.source != Source::PosixMemalign as u32
+        {
+            return;
+        }
+    }
+    count(Counter::UnmatchedFree, 1, 0);
+}
+
+#[inline(always)]
+fn block_key(address: u64, space: u32) -> BlockKey {
+    BlockKey {
+        address,
+        space,
+        reserved: 0,
+    }
+}

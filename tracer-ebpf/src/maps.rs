@@ -1,0 +1,86 @@
+//! The maps, and counting. Their sizes are set by user space when it loads
+//! the object; the numbers here are placeholders.
+
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
+};
+use tracer_common::{
+    call::ThreadCalls,
+    control::{BoundSpace, Control, SpaceSettings, Target},
+    counter::{COUNTERS, Count, Counter},
+    ledger::{Block, BlockKey},
+    site::Site,
+};
+
+#[map]
+pub static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
+
+/// Processes to trace, by thread group.
+#[map]
+pub static TARGETS: HashMap<u32, Target> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
+
+/// Address spaces under trace: address of `struct mm_struct` → number.
+#[map]
+pub static SPACES: HashMap<u64, u32> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
+
+/// The address space that was bound first: one compare instead of a look-up
+/// in [`SPACES`] where there is one target, as nearly always.
+#[map]
+pub static FIRST_SPACE: Array<BoundSpace> = Array::with_max_entries(1, 0);
+
+/// By an address space's number.
+#[map]
+pub static SPACE_SETTINGS: Array<SpaceSettings> = Array::with_max_entries(256, 0);
+
+/// Outstanding blocks.
+#[map]
+pub static LEDGER: HashMap<BlockKey, Block> = HashMap::with_max_entries(1 << 22, BPF_F_NO_PREALLOC);
+
+/// Sites, by hash.
+#[map]
+pub static SITES: HashMap<u64, Site> = HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);
+
+/// Pending calls, by `bpf_get_current_pid_tgid`.
+#[map]
+pub static THREADS: HashMap<u64, ThreadCalls> =
+    HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);
+
+/// What a new thread's record is copied from: too large for the BPF stack.
+#[map]
+pub static NEW_THREAD: Array<ThreadCalls> = Array::with_max_entries(1, 0);
+
+#[map]
+pub static COUNTS: PerCpuArray<Count> = PerCpuArray::with_max_entries(COUNTERS, 0);
+
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 16, 0);
+
+/// Adds to a counter in place.
+///
+/// # Safety
+/// `counter` must point into a map value.
+#[inline(always)]
+pub unsafe fn add(counter: *mut u64, amount: u64) {
+    // The target claims no compare-and-swap, so `core` hides `AtomicU64::fetch_add`;
+    // with its result unused this is BPF_XADD, which every kernel has.
+    // SAFETY: map values are 8-byte aligned and outlive the program run.
+    let _ = unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, amount) };
+}
+
+/// Counts one cause.
+#[inline(always)]
+pub fn count(counter: Counter, calls: u64, bytes: u64) {
+    if let Some(count) = COUNTS.get_ptr_mut(counter as u32) {
+        // SAFETY: a map value.
+        unsafe {
+            add(&raw mut (*count).calls, calls);
+            if bytes != 0 {
+                add(&raw mut (*count).bytes, bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The arguments as the user writes them. Each is documented here, once.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    collect::{Limit, Options},
+    probe::Limits,
+};
+
+/// Which code holds a Linux process's memory: traces the allocator of a
+/// running process with eBPF and shows what is still allocated, by stack.
+#[derive(Parser, Debug)]
+#[command(name = "memtrace", version, max_term_width = 100, arg_required_else_help = true, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub attach: Attach,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Start a program and trace it from its first allocation.
+    Run(Run),
+    /// Render a recording again, on any machine.
+    Report(Report),
+    /// Trace a bundled program that leaks, and show the picture.
+    Demo(Demo),
+    /// What this kernel and these rights allow, and what to do about the rest.
+    Doctor,
+    /// Attach empty probes: the floor of what tracing costs, for benchmarks.
+    #[command(hide = true)]
+    Floor(Floor),
+}
+
+#[derive(Args, Debug)]
+pub struct Attach {
+    /// Process to trace, as this shell sees it. It is not stopped or changed.
+    #[arg(short, long, required = true)]
+    pub pid: Option<u32>,
+    #[command(flatten)]
+    pub trace: Trace,
+    /// Most of the target's CPU time that tracing may take, percent, or `off`.
+    /// Above it memtrace samples; if that does not help it ends the trace.
+    #[arg(long, value_name = "PERCENT", default_value = "20", value_parser = overhead)]
+    pub max_overhead: Overhead,
+}
+
+#[derive(Args, Debug)]
+pub struct Run {
+    #[command(flatten)]
+    pub trace: Trace,
+    /// Most of the program's CPU time that tracing may take, percent, or `off`.
+    #[arg(long, value_name = "PERCENT", default_value = "off", value_parser = overhead)]
+    pub max_overhead: Overhead,
+    /// Start the program as root. By default it runs as the user who called sudo.
+    #[arg(long)]
+    pub as_root: bool,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+/// What every trace takes.
+#[derive(Args, Debug)]
+pub struct Trace {
+    /// End after this time: 30s, 5m, 1h. Without it Ctrl-C or the target's end ends the trace.
+    #[arg(short, long, value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Directory for the results; made if missing.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Most live blocks to keep; each takes some 100 bytes of kernel memory.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().blocks, value_parser = clap::value_parser!(u32).range(1..=1 << 28))]
+    pub max_blocks: u32,
+    /// Most different stacks to keep; each takes 2 KiB of kernel memory.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().sites, value_parser = clap::value_parser!(u32).range(1..=1 << 22))]
+    pub max_sites: u32,
+    /// Write `ready` to this file descriptor when calls begin to count.
+    #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(0..=1 << 20))]
+    pub ready_fd: Option<i32>,
+}
+
+impl Trace {
+    /// The part of it that the trace itself needs.
+    pub fn options(&self, overhead: Overhead) -> Options {
+        let limits = Limits { blocks: self.max_blocks, sites: self.max_sites, ..Limits::default() };
+        Options { limits, overhead: overhead.0 }
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct Report {
+    /// A recording.memtrace.
+    pub recording: PathBuf,
+    /// Directory for the results; made if missing.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// How long to trace.
+    #[arg(short, long, value_parser = duration, default_value = "10s")]
+    pub duration: Duration,
+    /// Directory for the results; made if missing.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Floor {
+    /// Process to attach to.
+    #[arg(short, long)]
+    pub pid: u32,
+    /// Write `ready` to this file descriptor when the probes are in.
+    #[arg(long)]
+    pub ready_fd: i32,
+}
+
+/// A validated `--max-overhead`.
+#[derive(Clone, Copy, Debug)]
+pub struct Overhead(pub Limit);
+
+fn overhead(text: &str) -> Result<Overhead, String> {
+    if text == "off" {
+        return Ok(Overhead(Limit::Off));
+    }
+    match text.trim_end_matches('%').parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(Overhead(Limit::Percent(percent))),
+        _ => Err("a percentage above 0 and up to 100, or `off`".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || "a time such as 500ms, 30s, 5m or 1h".to_owned();
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let number: f64 = number.parse().map_err(|_| expected())?;
+    let seconds = number
+        * match unit {
+            "ms" => 0.001,
+            "" | "s" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(expected()),
+        };
+    if (0.001..=31_536_000.0).contains(&seconds) { Ok(Duration::from_secs_f64(seconds)) } else { Err(expected()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// The definition of the command line is consistent.
+    #[test]
+    fn definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    /// Durations and limits are read as documented, and nonsense is refused.
+    #[test]
+    fn values_are_validated() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        for nonsense in ["", "s", "-1s", "0s", "1d", "1e300h", "NaN"] {
+            assert!(duration(nonsense).is_err(), "{nonsense}");
+        }
+        assert!(matches!(overhead("20%"), Ok(Overhead(Limit::Percent(20.0)))));
+        assert!(matches!(overhead("off"), Ok(Overhead(Limit::Off))));
+        for nonsense in ["0", "101", "-1", "NaN", "on"] {
+            assert!(overhead(nonsense).is_err(), "{nonsense}");
+        }
+    }
+}

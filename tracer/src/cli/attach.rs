@@ -1,0 +1,134 @@
+//! `memtrace -p PID`: attach to a running process.
+
+use std::{
+    fs::File,
+    io::Write as _,
+    os::fd::{FromRawFd as _, OwnedFd},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio::{
+    io::unix::AsyncFd,
+    signal::unix::{SignalKind, signal},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use super::{
+    arguments,
+    outcome,
+    printer::Printer,
+};
+use crate::{
+    collect::{Ended, Session, Status, TargetProcess},
+    model::{Exit, Level, Report},
+    render::status::{StatusView, status},
+};
+
+/// Time between looks at the trace.
+pub const POLL: Duration = Duration::from_millis(250);
+
+pub fn run(arguments: &arguments::Attach, printer: &Printer) -> anyhow::Result<ExitCode> {
+    let pid = arguments.pid.context("which process? memtrace -p PID")?;
+    let trace = &arguments.trace;
+    trace_process(pid, trace, arguments.max_overhead, printer)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Traces a running process from here to its files and report.
+pub fn trace_process(pid: u32, trace: &arguments::Trace, overhead: arguments::Overhead, printer: &Printer) -> anyhow::Result<(Report, std::path::PathBuf)> {
+    let target = TargetProcess::open(pid)?;
+    let output = outcome::output_dir(trace.output.as_deref(), &target.name(), Some(pid))?;
+    let mut session = Session::prepare(&trace.options(overhead))?;
+    session.attach(&target, false)?;
+    for note in session.notes() {
+        printer.say(note);
+    }
+    session.open_gate(false)?;
+    say_ready(trace.ready_fd)?;
+    printer.say(&format!("tracing {} ({pid}), Ctrl-C ends", target.name()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(follow(&mut session, &target, trace.duration, printer))?;
+    let report = session.finish(&target, ended)?;
+    outcome::deliver(&report, &output, printer, false)?;
+    Ok((report, output.path().to_path_buf()))
+}
+
+/// Follows the trace until something ends it.
+async fn follow(session: &mut Session, target: &TargetProcess, duration: Option<Duration>, printer: &Printer) -> anyhow::Result<Ended> {
+    let pidfd = AsyncFd::new(target.pidfd())?;
+    let mut events = AsyncFd::new(session.events()?)?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let end = duration.map(|duration| Instant::now() + duration);
+    let mut ticks = interval(POLL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = interrupted.recv() => return Ok(Ended::Asked),
+            _ = terminated.recv() => return Ok(Ended::Asked),
+            () = until(end) => return Ok(Ended::Asked),
+            ready = pidfd.readable() => {
+                drop(ready?);
+                return Ok(Ended::Target(target.exit()));
+            }
+            ready = events.readable_mut() => {
+                let mut ready = ready?;
+                let seen = ready.get_inner_mut().saw_exec(target.pid);
+                ready.clear_ready();
+                if seen {
+                    return Ok(Ended::Target(Exit::Exec));
+                }
+            }
+            _ = ticks.tick() => {
+                let now = session.poll(target)?;
+                show(&now, duration, printer);
+                if now.must_end {
+                    return Ok(Ended::Overhead);
+                }
+            }
+        }
+    }
+}
+
+/// When the time is over; never without one.
+pub async fn until(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Shows where the trace stands.
+fn show(now: &Status, duration: Option<Duration>, printer: &Printer) {
+    let view = StatusView {
+        elapsed: now.elapsed,
+        duration,
+        live_bytes: now.counts.live_bytes,
+        live_blocks: now.counts.live_blocks,
+        calls_per_second: now.calls_per_second as u64,
+        growers: &now.growers,
+        lost_calls: now.lost_calls,
+        level: if now.is_sampled { Level::Sampled } else { Level::Exact },
+    };
+    printer.status(&status(&view, printer.columns()));
+}
+
+/// Tells whoever waits on `fd` that calls count from now on.
+pub fn say_ready(fd: Option<i32>) -> anyhow::Result<()> {
+    let Some(fd) = fd else { return Ok(()) };
+    if rustix::io::fcntl_getfd(borrow(fd)).is_err() {
+        anyhow::bail!("--ready-fd {fd}: no such file descriptor is open");
+    }
+    // SAFETY: it is open, was handed over by the caller for this, and is used nowhere else.
+    let mut file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    // Whoever no longer waits need not be told.
+    let _ = file.write_all(b"ready\n");
+    Ok(())
+}
+
+fn borrow(fd: i32) -> std::os::fd::BorrowedFd<'static> {
+    // SAFETY: only asked whether it is open.
+    unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }
+}

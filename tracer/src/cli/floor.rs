@@ -1,0 +1,15 @@
+//! `memtrace floor`: empty programs at malloc's entry and return and at free,
+//! until standard input closes. What remains of the cost is the traps'.
+
+use std::process::ExitCode;
+
+use super::{arguments, attach::say_ready};
+use crate::collect;
+
+pub fn run(arguments: &arguments::Floor) -> anyhow::Result<ExitCode> {
+    let attached = collect::attach_floor(arguments.pid)?;
+    say_ready(Some(arguments.ready_fd))?;
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    drop(attached);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,72 @@
+//! Printing: results to standard output, everything else to standard error.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use crate::{
+    model::Report,
+    render::{self, text::Page},
+};
+
+/// Columns where nothing tells.
+const COLUMNS: usize = 100;
+
+/// The one place that prints.
+pub struct Printer {
+    is_terminal: bool,
+    status_lines: std::cell::Cell<usize>,
+}
+
+impl Printer {
+    /// A printer to this process's standard streams.
+    pub fn new() -> Self {
+        Self { is_terminal: std::io::stderr().is_terminal(), status_lines: std::cell::Cell::new(0) }
+    }
+
+    /// Width of the terminal.
+    pub fn columns(&self) -> usize {
+        rustix::termios::tcgetwinsize(std::io::stderr()).map_or(COLUMNS, |size| usize::from(size.ws_col)).clamp(40, 200)
+    }
+
+    /// A sentence for the user, beside the results.
+    pub fn say(&self, text: &str) {
+        self.clear_status();
+        // Whoever closed standard error does not want to hear it.
+        let _ = writeln!(std::io::stderr(), "memtrace: {}", render::names::sanitize(text));
+    }
+
+    /// An error with its causes.
+    pub fn error(&self, error: &anyhow::Error) {
+        self.say(&format!("error: {error:#}"));
+    }
+
+    /// The report as text: to standard output, or beside the output of a
+    /// program that owns it.
+    pub fn report(&self, report: &Report, beside: bool) {
+        self.clear_status();
+        let colour = if beside { self.is_terminal } else { std::io::stdout().is_terminal() };
+        let text = render::text::render(report, Page { columns: self.columns(), colour });
+        // A closed pipe (`| head`) ends the printing, not the work.
+        let _ = if beside {
+            std::io::stderr().write_all(text.as_bytes())
+        } else {
+            std::io::stdout().write_all(text.as_bytes())
+        };
+    }
+
+    /// Rewrites the status in place; nothing where there is no terminal.
+    pub fn status(&self, text: &str) {
+        if self.is_terminal {
+            self.clear_status();
+            let _ = write!(std::io::stderr(), "{text}");
+            self.status_lines.set(text.lines().count());
+        }
+    }
+
+    fn clear_status(&self) {
+        let lines = self.status_lines.take();
+        if lines > 0 {
+            let up = if lines > 1 { format!("\x1b[{}A", lines - 1) } else { String::new() };
+            let _ = write!(std::io::stderr(), "\r{up}\x1b[J");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! `memtrace run -- CMD`: start a program and trace it from its first allocation.
+
+use std::{process::ExitCode, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc::UnboundedReceiver,
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+
+use super::{
+    arguments,
+    attach::{POLL, say_ready, until},
+    outcome,
+    printer::Printer,
+};
+use crate::{
+    collect::{CollectError, Ended, Events, Launched, RunAs, Session, TargetProcess, Wait},
+    model::Exit,
+};
+
+/// How long a child may take to end of a signal that ends the trace too.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
+pub fn run(arguments: &arguments::Run, printer: &Printer) -> anyhow::Result<ExitCode> {
+    let trace = &arguments.trace;
+    let run_as = if arguments.as_root { None } else { RunAs::invoking_user() };
+    let name = arguments.command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+    let output = outcome::output_dir(trace.output.as_deref(), &name, None)?;
+    let mut session = Session::prepare(&trace.options(arguments.max_overhead))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let launched = Launched::start(&mut session, &arguments.command, run_as)?;
+    let mut child = Child {
+        waits: launched.waits(),
+        events: session.events()?,
+        launched,
+        target: None,
+        stage: Stage::Starting,
+        ready_fd: trace.ready_fd,
+    };
+    let (ended, exit) = match runtime.block_on(child.follow(&mut session, trace.duration, printer)) {
+        Ok(ended) => ended,
+        Err(error) => {
+            // It has not run an instruction of its own that anybody waits for.
+            child.launched.kill();
+            return Err(error);
+        }
+    };
+    let Some(target) = &child.target else {
+        return Err(CollectError::Gone(child.launched.pid()).into());
+    };
+    let report = session.finish(target, ended)?;
+    let delivered = outcome::deliver(&report, &output, printer, true);
+    let exit = match exit {
+        Some(exit) => exit,
+        None => {
+            printer.say(&format!("the trace has ended, {} goes on; Ctrl-C ends it", child.launched.program()));
+            runtime.block_on(child.wait_for_end())?
+        }
+    };
+    delivered?;
+    Ok(code_of(exit))
+}
+
+/// Where the child's newest program stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It will stop at its exec.
+    Starting,
+    /// It will stop when its loader has mapped libraries.
+    Loading,
+    /// It is traced.
+    Running,
+    /// It is not traced: it execed into something that cannot be.
+    Untraced,
+}
+
+struct Child {
+    launched: Launched,
+    waits: UnboundedReceiver<Result<Wait, CollectError>>,
+    events: Events,
+    target: Option<TargetProcess>,
+    stage: Stage,
+    ready_fd: Option<i32>,
+}
+
+impl Child {
+    /// Follows the child until it ends (then with its status) or something else ends the trace.
+    async fn follow(
+        &mut self,
+        session: &mut Session,
+        duration: Option<Duration>,
+        printer: &Printer,
+    ) -> anyhow::Result<(Ended, Option<Exit>)> {
+        let mut interrupted = signal(SignalKind::interrupt())?;
+        let mut terminated = signal(SignalKind::terminate())?;
+        let end = duration.map(|duration| Instant::now() + duration);
+        let mut ticks = interval(POLL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                wait = self.waits.recv() => match wait {
+                    Some(Ok(Wait::Ended(exit))) => return Ok((Ended::Target(exit), Some(exit))),
+                    Some(Ok(Wait::Stopped)) => self.stopped(session, printer)?,
+                    Some(Err(error)) => return Err(error.into()),
+                    None => anyhow::bail!("the child can no longer be waited for"),
+                },
+                // The terminal tells the child as well; if it ends of it, that is the end to report.
+                _ = interrupted.recv() => return Ok(self.last_word().await),
+                _ = terminated.recv() => {
+                    self.launched.terminate();
+                    return Ok(self.last_word().await);
+                }
+                () = until(end) => return Ok((Ended::Asked, None)),
+                _ = ticks.tick() => if let (Stage::Running, Some(target)) = (self.stage, &self.target)
+                    && session.poll(target)?.must_end
+                {
+                    return Ok((Ended::Overhead, None));
+                },
+            }
+        }
+    }
+
+    /// The child stopped: at an exec, in its loader, or by somebody else.
+    fn stopped(&mut self, session: &mut Session, printer: &Printer) -> anyhow::Result<()> {
+        let pid = self.launched.pid();
+        if self.events.saw_exec(pid) {
+            session.execed();
+            match session.stop_at_loader(pid) {
+                Ok(()) => self.stage = Stage::Loading,
+                Err(error) if self.target.is_some() => {
+                    printer.say(&format!("what it has become is not traced: {error}"));
+                    self.stage = Stage::Untraced;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        } else if self.stage == Stage::Loading {
+            let target = TargetProcess::open(pid)?;
+            match session.attach(&target, true) {
+                // The first stop comes before any library is mapped.
+                Err(CollectError::NoAllocator { .. }) => {}
+                Err(error) => return Err(error.into()),
+                Ok(()) => self.attached(session, target, printer)?,
+            }
+        } else {
+            return Ok(());
+        }
+        self.launched.go_on();
+        Ok(())
+    }
+
+    /// The probes of the newest program are in.
+    fn attached(&mut self, session: &mut Session, target: TargetProcess, printer: &Printer) -> anyhow::Result<()> {
+        if self.target.is_none() {
+            for note in session.notes() {
+                printer.say(note);
+            }
+            session.open_gate(true)?;
+            say_ready(self.ready_fd)?;
+        }
+        self.target = Some(target);
+        self.stage = Stage::Running;
+        Ok(())
+    }
+
+    /// A moment for the child to end of the same signal.
+    async fn last_word(&mut self) -> (Ended, Option<Exit>) {
+        match timeout(LAST_WORD, self.waits.recv()).await {
+            Ok(Some(Ok(Wait::Ended(exit)))) => (Ended::Target(exit), Some(exit)),
+            _ => (Ended::Asked, None),
+        }
+    }
+
+    /// Waits for the child, untraced, passing on what asks it to end.
+    async fn wait_for_end(&mut self) -> anyhow::Result<Exit> {
+        let mut interrupted = signal(SignalKind::interrupt())?;
+        let mut terminated = signal(SignalKind::terminate())?;
+        loop {
+            tokio::select! {
+                wait = self.waits.recv() => match wait {
+                    Some(Ok(Wait::Ended(exit))) => return Ok(exit),
+                    Some(Ok(Wait::Stopped)) => {}
+                    Some(Err(error)) => return Err(error.into()),
+                    None => return Ok(Exit::Unknown),
+                },
+                _ = interrupted.recv() => self.launched.terminate(),
+                _ = terminated.recv() => self.launched.terminate(),
+            }
+        }
+    }
+}
+
+/// As a shell tells a child's end.
+fn code_of(exit: Exit) -> ExitCode {
+    match exit {
+        Exit::Status(code) => ExitCode::from(code as u8),
+        Exit::Signal(signal) => ExitCode::from((128 + signal) as u8),
+        Exit::Exec | Exit::Unknown => ExitCode::FAILURE,
+    }
+}

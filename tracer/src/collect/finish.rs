@@ -1,0 +1,224 @@
+//! From the quiet ledger to the report.
+
+use std::collections::HashMap;
+
+use tracer_common::{
+    counter::{COUNTERS, Count, Counter},
+    ledger::Block,
+    site::{self, Site as KernelSite},
+    source::Source as KernelSource,
+};
+
+use super::{
+    CollectError, Session,
+    clock::Moment,
+    footprint::glibc_chunk,
+    names::{Place, places},
+    session::Space,
+};
+use crate::{
+    model::{Counts, Frame, Host, Level, Loss, LossCause, Report, SCHEMA, Site, Source, Totals, Window},
+    probe::count_of,
+};
+
+/// What a site allocated and freed.
+pub fn counts_of(site: &KernelSite) -> Counts {
+    Counts::new(site.allocated_blocks, site.allocated_bytes, site.freed_blocks, site.freed_bytes)
+}
+
+/// Where a site's frames lie.
+pub fn places_of(space: &Space, site: &KernelSite) -> Vec<Place> {
+    let frames = (site.identity.frames as usize).min(site.frames.len());
+    places(&space.mappings, site.identity.mapping_generation, &site.frames[..frames])
+}
+
+/// What the kernel side lost.
+pub fn losses(counts: &[Count; COUNTERS as usize]) -> Vec<Loss> {
+    const CAUSES: [(Counter, LossCause); 10] = [
+        (Counter::LedgerFull, LossCause::LedgerFull),
+        (Counter::LedgerOutOfMemory, LossCause::LedgerOutOfMemory),
+        (Counter::SiteTableFull, LossCause::SiteTableFull),
+        (Counter::StackCollision, LossCause::StackCollision),
+        (Counter::StackUnreadable, LossCause::StackUnreadable),
+        (Counter::MissedReturn, LossCause::MissedReturn),
+        (Counter::UnseenFree, LossCause::UnseenFree),
+        (Counter::ThreadTableFull, LossCause::ThreadTableFull),
+        (Counter::ResultUnreadable, LossCause::ResultUnreadable),
+        (Counter::StackTruncated, LossCause::StackTruncated),
+    ];
+    CAUSES
+        .into_iter()
+        .map(|(counter, cause)| (count_of(counts, counter), cause))
+        .filter(|(count, _)| count.calls > 0)
+        .map(|(count, cause)| Loss { cause, calls: count.calls, bytes: Some(count.bytes) })
+        .collect()
+}
+
+/// What the ledger's blocks say of one site.
+#[derive(Clone, Copy, Debug, Default)]
+struct Live {
+    blocks: u64,
+    bytes: u64,
+    footprint: u64,
+    oldest_mark: Option<u32>,
+}
+
+impl Live {
+    fn add(&mut self, block: &Block) {
+        let weight = 1 << (block.weight_shift & 31);
+        self.blocks += weight;
+        self.bytes += block.size * weight;
+        self.footprint += glibc_chunk(block.size) * weight;
+        self.oldest_mark = Some(self.oldest_mark.map_or(block.age_mark, |mark| mark.min(block.age_mark)));
+    }
+}
+
+/// Reads everything and makes the report.
+pub fn report(mut session: Session, end: Moment) -> Result<Report, CollectError> {
+    let counts = session.kernel.counts()?;
+    let mut live: HashMap<u64, Live> = HashMap::new();
+    session.kernel.blocks(|_, block| live.entry(block.site).or_default().add(block))?;
+    let mut loss = losses(&counts);
+    add_pending(&session, &mut live, &mut loss)?;
+    let mut kernel_sites = Vec::new();
+    session.kernel.sites(|key, site| {
+        if site.allocated_blocks > 0 {
+            kernel_sites.push((*key, *site));
+        }
+    })?;
+    audit(&kernel_sites, &live, &mut loss);
+    let sites = name_sites(&mut session, &kernel_sites, &live, end);
+    let mut totals = Totals { footprint_bytes: live.values().map(|live| live.footprint).sum(), ..Totals::default() };
+    for site in &sites {
+        totals.counts += site.counts;
+    }
+    if let Some(sampling) = &mut session.sampling {
+        sampling.passed_over = count_of(&counts, Counter::SampledOut).calls;
+    }
+    let mut notes = session.notes;
+    notes.extend(session.names.notes.iter().cloned());
+    Ok(Report {
+        schema: SCHEMA,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        level: if session.sampling.is_some() { Level::Sampled } else { Level::Exact },
+        sampling: session.sampling,
+        host: host(),
+        window: Window {
+            start_utc: session.start.rfc3339(),
+            end_utc: end.rfc3339(),
+            start_monotonic_ns: session.start.monotonic_ns,
+            end_monotonic_ns: end.monotonic_ns,
+            seconds: end.monotonic_ns.saturating_sub(session.start.monotonic_ns) as f64 / 1e9,
+            from_start: session.from_start,
+        },
+        processes: session.spaces.into_iter().map(|space| space.process).collect(),
+        totals,
+        unmatched_frees: count_of(&counts, Counter::UnmatchedFree).calls,
+        sites,
+        loss,
+        notes,
+    })
+}
+
+/// Calls that were pending when the gate shut. What a realloc holds is live;
+/// a suspended call is one whose return never came.
+fn add_pending(session: &Session, live: &mut HashMap<u64, Live>, loss: &mut Vec<Loss>) -> Result<(), CollectError> {
+    let mut missed = Count::default();
+    session.kernel.threads(|_, calls| {
+        for call in [&calls.current, &calls.suspended] {
+            if call.is_pending() && call.has_taken() {
+                live.entry(call.taken.site).or_default().add(&call.taken);
+            }
+        }
+        if calls.suspended.is_pending() {
+            missed.calls += 1;
+            missed.bytes = missed.bytes.saturating_add(calls.suspended.size);
+        }
+    })?;
+    if missed.calls > 0 {
+        match loss.iter_mut().find(|loss| loss.cause == LossCause::MissedReturn) {
+            Some(known) => {
+                known.calls += missed.calls;
+                known.bytes = known.bytes.map(|bytes| bytes.saturating_add(missed.bytes));
+            }
+            None => loss.push(Loss { cause: LossCause::MissedReturn, calls: missed.calls, bytes: Some(missed.bytes) }),
+        }
+    }
+    Ok(())
+}
+
+/// The blocks of the ledger and the counters of the sites are kept apart and
+/// must agree to the byte.
+fn audit(sites: &[(u64, KernelSite)], live: &HashMap<u64, Live>, loss: &mut Vec<Loss>) {
+    let (mut calls, mut bytes) = (0, 0);
+    for (key, site) in sites {
+        let counted = counts_of(site);
+        let found = live.get(key).copied().unwrap_or_default();
+        calls += counted.live_blocks.abs_diff(found.blocks);
+        bytes += counted.live_bytes.abs_diff(found.bytes);
+    }
+    if calls + bytes > 0 {
+        loss.push(Loss { cause: LossCause::LedgerMismatch, calls, bytes: Some(bytes) });
+    }
+}
+
+/// The sites with names, largest first; equal stacks seen in several
+/// generations of the mappings are one site.
+fn name_sites(session: &mut Session, kernel_sites: &[(u64, KernelSite)], live: &HashMap<u64, Live>, end: Moment) -> Vec<Site> {
+    let mut places_by_site = Vec::with_capacity(kernel_sites.len());
+    for (key, site) in kernel_sites {
+        let Some(space) = session.spaces.iter().find(|space| space.id == site.identity.space) else { continue };
+        places_by_site.push((*key, site, places_of(space, site)));
+    }
+    for space in &session.spaces {
+        let own = places_by_site.iter().filter(|(_, site, _)| site.identity.space == space.id);
+        session.names.look_up(own.flat_map(|(_, _, places)| places), space.perf_map.as_ref(), &mut session.worker);
+    }
+    let mut sites: HashMap<(String, u32), Site> = HashMap::new();
+    for (key, kernel_site, places) in places_by_site {
+        let frames = session.names.frames(&places);
+        let source = KernelSource::from_number(kernel_site.identity.source).map_or(Source::Unknown, Source::from);
+        let site_id = site_id(source, &frames);
+        let process = kernel_site.identity.space;
+        let oldest_seconds = live.get(&key).and_then(|live| live.oldest_mark).map_or(0.0, |mark| {
+            let born = session.start.monotonic_ns + (u64::from(mark) << 20);
+            end.monotonic_ns.saturating_sub(born) as f64 / 1e9
+        });
+        let site = sites.entry((site_id.clone(), process)).or_insert_with(|| Site {
+            site_id,
+            process,
+            source,
+            counts: Counts::default(),
+            oldest_seconds: 0.0,
+            frames,
+        });
+        site.counts += counts_of(kernel_site);
+        site.oldest_seconds = site.oldest_seconds.max(oldest_seconds);
+    }
+    let mut sites: Vec<Site> = sites.into_values().collect();
+    sites.sort_unstable_by(|a, b| {
+        let order = |site: &Site| (site.counts.live_bytes, site.counts.allocated_bytes);
+        order(b).cmp(&order(a)).then_with(|| a.site_id.cmp(&b.site_id))
+    });
+    sites
+}
+
+/// Names a site the same in every run: a hash of its source and of its
+/// frames' build ids (or paths) and offsets.
+fn site_id(source: Source, frames: &[Frame]) -> String {
+    let text = |hash: u64, text: &str| text.bytes().fold(site::mix(hash, text.len() as u64), |hash, byte| site::mix(hash, u64::from(byte)));
+    let hash = frames.iter().fold(text(0, source.name()), |hash, frame| {
+        let module = frame.build_id.as_deref().unwrap_or(&frame.module);
+        site::mix(text(hash, module), frame.offset)
+    });
+    format!("{hash:016x}")
+}
+
+fn host() -> Host {
+    let uname = rustix::system::uname();
+    Host {
+        kernel: uname.release().to_string_lossy().into_owned(),
+        boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
+        processor: uname.machine().to_string_lossy().into_owned(),
+    }
+}

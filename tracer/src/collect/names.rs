@@ -1,0 +1,173 @@
+//! Addresses to frames: which file, which offset, which name.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs::File,
+    rc::Rc,
+};
+
+use super::mappings::{Backing, MappedFile, Mappings};
+use crate::{
+    model::Frame,
+    symbolize::{FileWorker, Symbol},
+};
+
+/// Where an address lies.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// At an offset in a file.
+    File(Rc<MappedFile>, u64),
+    /// In the vdso, at this offset.
+    Vdso(u64),
+    /// In code made at run time, at this address.
+    Anonymous(u64),
+}
+
+/// The places of a stack of return addresses, innermost first.
+///
+/// Ends at the first address that lies in no code: frame pointers were
+/// followed through code that keeps none, and all that comes after is as wrong.
+pub fn places(mappings: &Mappings, generation: u64, addresses: &[u64]) -> Vec<Place> {
+    addresses
+        .iter()
+        .map_while(|address| {
+            // A return address stands behind its call, which may be the last
+            // instruction of its function.
+            let mapping = mappings.find(generation, address.wrapping_sub(1))?;
+            let offset = address - mapping.start;
+            Some(match &mapping.backing {
+                Backing::File(file, start) => Place::File(Rc::clone(file), start + offset),
+                Backing::Vdso => Place::Vdso(offset),
+                Backing::Anonymous => Place::Anonymous(*address),
+            })
+        })
+        .collect()
+}
+
+/// Names for places, looked up file by file.
+#[derive(Default)]
+pub struct Names {
+    files: HashMap<(u64, u64), FileNames>,
+    jit: HashMap<u64, Option<String>>,
+    /// What could not be named, and why, for the report.
+    pub notes: BTreeSet<String>,
+}
+
+#[derive(Default)]
+struct FileNames {
+    build_id: Option<String>,
+    symbols: HashMap<u64, Vec<Symbol>>,
+}
+
+impl Names {
+    /// Looks all `places` up. `perf_map` is the target's own, if it wrote one.
+    pub fn look_up<'a>(&mut self, places: impl Iterator<Item = &'a Place>, perf_map: Option<&File>, worker: &mut FileWorker) {
+        let mut by_file: BTreeMap<(u64, u64), (Rc<MappedFile>, BTreeSet<u64>)> = BTreeMap::new();
+        let mut jit = BTreeSet::new();
+        for place in places {
+            match place {
+                Place::File(file, offset) => {
+                    let entry = by_file.entry(file.identity).or_insert_with(|| (Rc::clone(file), BTreeSet::new()));
+                    entry.1.insert(*offset);
+                }
+                Place::Anonymous(address) => {
+                    jit.insert(*address);
+                }
+                Place::Vdso(_) => {}
+            }
+        }
+        for (identity, (mapped, offsets)) in by_file {
+            self.look_up_file(identity, &mapped, offsets.into_iter().collect(), worker);
+        }
+        if let Some(perf_map) = perf_map {
+            self.look_up_jit(perf_map, jit.into_iter().collect(), worker);
+        }
+    }
+
+    fn look_up_file(&mut self, identity: (u64, u64), mapped: &MappedFile, mut offsets: Vec<u64>, worker: &mut FileWorker) {
+        let Some(file) = &mapped.file else {
+            self.notes.insert(format!("{}: could not be opened, its functions have no names", mapped.path));
+            return;
+        };
+        let names = self.files.entry(identity).or_default();
+        offsets.retain(|offset| !names.symbols.contains_key(offset));
+        if offsets.is_empty() {
+            return;
+        }
+        if names.build_id.is_none() {
+            names.build_id = worker.inspect(file).ok().and_then(|summary| summary.build_id);
+        }
+        let calls: Vec<u64> = offsets.iter().map(|offset| offset.saturating_sub(1)).collect();
+        match worker.symbolize(file, &calls) {
+            Ok(symbols) => names.symbols.extend(offsets.into_iter().zip(symbols)),
+            Err(error) => {
+                self.notes.insert(format!("{}: no names for its functions: {error}", mapped.path));
+            }
+        }
+    }
+
+    fn look_up_jit(&mut self, perf_map: &File, addresses: Vec<u64>, worker: &mut FileWorker) {
+        if addresses.is_empty() {
+            return;
+        }
+        let calls: Vec<u64> = addresses.iter().map(|address| address - 1).collect();
+        match worker.perf_map(perf_map, &calls) {
+            Ok(found) => {
+                if found.truncated {
+                    self.notes.insert("the perf map is too large and was read in part: some frames have no names".to_owned());
+                }
+                self.jit.extend(addresses.into_iter().zip(found.names));
+            }
+            Err(error) => {
+                self.notes.insert(format!("the perf map could not be read: {error}"));
+            }
+        }
+    }
+
+    /// The frames of a stack, innermost first, inlined ones included.
+    #[must_use]
+    pub fn frames(&self, places: &[Place]) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        for (depth, place) in places.iter().enumerate() {
+            let from = frames.len();
+            match place {
+                Place::File(file, offset) => self.file_frames(file, *offset, &mut frames),
+                Place::Vdso(offset) => {
+                    frames.push(Frame { module: "[vdso]".to_owned(), offset: *offset, ..Frame::default() });
+                }
+                Place::Anonymous(address) => frames.push(Frame {
+                    function: self.jit.get(address).cloned().flatten(),
+                    module: "[jit]".to_owned(),
+                    offset: *address,
+                    ..Frame::default()
+                }),
+            }
+            // The caller is where the call returned to. All further frames
+            // are by frame pointer, which not all code keeps.
+            for frame in &mut frames[from..] {
+                frame.approximate = depth > 0;
+            }
+        }
+        frames
+    }
+
+    fn file_frames(&self, file: &MappedFile, offset: u64, frames: &mut Vec<Frame>) {
+        let names = self.files.get(&file.identity);
+        let plain = Frame {
+            module: file.path.clone(),
+            build_id: names.and_then(|names| names.build_id.clone()),
+            offset,
+            ..Frame::default()
+        };
+        match names.and_then(|names| names.symbols.get(&offset)).filter(|symbols| !symbols.is_empty()) {
+            None => frames.push(plain),
+            Some(symbols) => frames.extend(symbols.iter().map(|symbol| Frame {
+                function: symbol.function.clone(),
+                file: symbol.file.clone(),
+                line: symbol.line,
+                inlined: symbol.inlined,
+                ..plain.clone()
+            })),
+        }
+    }
+}

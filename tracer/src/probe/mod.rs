@@ -1,0 +1,20 @@
+//! The kernel boundary: loading the eBPF object, what the kernel can do,
+//! placing and attaching probes, reading maps. All of bpf(2) is here, and all
+//! `unsafe` but that of the file worker's sandbox.
+//!
+//! What the numbers mean is not: that is `collect`'s and the model's.
+
+mod attach;
+mod btf;
+pub mod canary;
+mod error;
+mod kernel;
+mod multi;
+mod object;
+pub mod placement;
+mod sys;
+
+pub use attach::{Attached, Point};
+pub use error::ProbeError;
+pub use kernel::{Kernel, Limits, count_of};
+pub use object::{ProgramName, Uprobes};

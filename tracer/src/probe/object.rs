@@ -1,0 +1,181 @@
+//! The eBPF object: which programs it has, and loading it.
+
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use aya::{
+    Ebpf, EbpfLoader,
+    programs::{Program, ProgramType, RawTracePoint, UProbe},
+    sys::BpfHelper,
+};
+
+use super::{Limits, ProbeError, btf, multi::MultiPrograms};
+
+/// The committed object; `cargo xtask ebpf` builds it.
+static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/ebpf/memtrace.bpf.o"));
+
+/// The programs that go on uprobes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProgramName {
+    /// The entry of an allocating function.
+    Entry,
+    /// The return of an allocating function.
+    Return,
+    /// The entry of free.
+    Free,
+    /// `_dl_debug_state` of the loader.
+    Loader,
+    /// Does nothing, at an entry.
+    EmptyEntry,
+    /// Does nothing, at a return.
+    EmptyReturn,
+}
+
+impl ProgramName {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Entry,
+        Self::Return,
+        Self::Free,
+        Self::Loader,
+        Self::EmptyEntry,
+        Self::EmptyReturn,
+    ];
+
+    /// Its name in the object.
+    #[must_use]
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Entry => "allocator_entry",
+            Self::Return => "allocator_return",
+            Self::Free => "allocator_free",
+            Self::Loader => "loader_change",
+            Self::EmptyEntry => "empty_entry",
+            Self::EmptyReturn => "empty_return",
+        }
+    }
+
+    /// Whether it runs at the function's return.
+    #[must_use]
+    pub const fn at_return(self) -> bool {
+        matches!(self, Self::Return | Self::EmptyReturn)
+    }
+}
+
+/// How uprobes are attached on this kernel.
+pub enum Uprobes {
+    /// One link for many places (Linux 6.6; its process filter sees threads from 6.10).
+    Multi(MultiPrograms),
+    /// A perf event each (Linux 5.15 for the cookies).
+    Single,
+}
+
+/// The object's bytes: the embedded one, or in debug builds the one that
+/// `MEMTRACE_EBPF_OBJECT` names, so that tests run on what was just built.
+fn object() -> Result<std::borrow::Cow<'static, [u8]>, ProbeError> {
+    #[cfg(debug_assertions)]
+    if let Some(path) = std::env::var_os("MEMTRACE_EBPF_OBJECT") {
+        return std::fs::read(&path)
+            .map(Into::into)
+            .map_err(|error| ProbeError::Load(format!("{}: {error}", path.display())));
+    }
+    Ok(OBJECT.into())
+}
+
+/// Loads object and maps; nothing is attached and the gate is shut.
+pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Uprobes), ProbeError> {
+    let mm_offset = btf::kernel_member_offset("task_struct", "mm")?;
+    let bytes = object()?;
+    let mut ebpf = EbpfLoader::new()
+        .btf(None)
+        .override_global("MM_OFFSET", &mm_offset, true)
+        .override_global(
+            "HAS_TYPED_TASK",
+            &has(BpfHelper::BPF_FUNC_get_current_task_btf),
+            true,
+        )
+        .override_global(
+            "HAS_COARSE_CLOCK",
+            &has(BpfHelper::BPF_FUNC_ktime_get_coarse_ns),
+            true,
+        )
+        .map_max_entries("LEDGER", limits.blocks)
+        .map_max_entries("SITES", limits.sites)
+        .map_max_entries("THREADS", limits.threads)
+        .load(&bytes)
+        .map_err(load_error)?;
+    for name in ["process_exec", "thread_exit"] {
+        let program: &mut RawTracePoint = program(&mut ebpf, name)?;
+        program
+            .load()
+            .map_err(|error| ProbeError::Load(format!("{name}: {error}")))?;
+    }
+    let uprobes = match allow_multi.then(|| MultiPrograms::load(&bytes, &ebpf, &ProgramName::ALL)) {
+        Some(Ok(programs)) => Uprobes::Multi(programs),
+        Some(Err(_)) | None => Uprobes::Single,
+    };
+    if matches!(uprobes, Uprobes::Single) {
+        for name in ProgramName::ALL {
+            let program: &mut UProbe = program(&mut ebpf, name.symbol())?;
+            program
+                .load()
+                .map_err(|error| ProbeError::Load(format!("{}: {error}", name.symbol())))?;
+        }
+    }
+    Ok((ebpf, uprobes))
+}
+
+/// Whether uprobe programs may call `helper` on this kernel.
+fn has(helper: BpfHelper) -> u32 {
+    u32::from(aya::sys::is_helper_supported(ProgramType::KProbe, helper).unwrap_or(false))
+}
+
+fn load_error(error: aya::EbpfError) -> ProbeError {
+    let text = chain(&error);
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && matches!(io.raw_os_error(), Some(libc::EPERM | libc::EACCES))
+        {
+            return ProbeError::NotPermitted(std::io::Error::from_raw_os_error(libc::EPERM));
+        }
+        cause = error.source();
+    }
+    ProbeError::Load(text)
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// A program of the object by name and type.
+pub fn program<'a, T>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut T, ProbeError>
+where
+    &'a mut T: TryFrom<&'a mut Program>,
+{
+    ebpf.program_mut(name)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(|| ProbeError::Load(format!("the object has no program {name}")))
+}
+
+/// The descriptor of a uprobe program, for its statistics.
+pub fn uprobe_fd<'a>(
+    ebpf: &'a Ebpf,
+    uprobes: &'a Uprobes,
+    name: ProgramName,
+) -> Option<BorrowedFd<'a>> {
+    match uprobes {
+        Uprobes::Multi(programs) => programs.get(name).map(|fd| fd.as_fd()),
+        Uprobes::Single => match ebpf.program(name.symbol())? {
+            Program::UProbe(program) => Some(program.fd().ok()?.as_fd()),
+            _ => None,
+        },
+    }
+}

@@ -1,0 +1,178 @@
+//! bpf(2) where aya 0.14 has no call for it: programs of type
+//! `uprobe_multi`, its links, and batch reads of hash maps.
+
+use std::{
+    ffi::{CStr, CString},
+    io,
+    mem::size_of,
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+};
+
+use aya_obj::generated::{
+    bpf_attach_type, bpf_attr, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type,
+};
+
+/// `BPF_F_UPROBE_MULTI_RETURN` (include/uapi/linux/bpf.h).
+const UPROBE_MULTI_RETURN: u32 = 1;
+
+/// bpf(2).
+///
+/// # Safety
+/// Every pointer in `attributes` must be valid for what `command` does with it.
+unsafe fn bpf(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i64> {
+    // SAFETY: the caller's.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command as libc::c_long,
+            &raw mut *attributes,
+            size_of::<bpf_attr>(),
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+fn zeroed() -> bpf_attr {
+    // SAFETY: a union of integers; the kernel demands zeroes in what is unused.
+    unsafe { std::mem::zeroed() }
+}
+
+fn owned(fd: i64) -> OwnedFd {
+    // SAFETY: a descriptor the kernel has just returned to us.
+    unsafe { OwnedFd::from_raw_fd(fd as i32) }
+}
+
+/// Loads a program of type `kprobe` for a `uprobe_multi` link (Linux 6.6).
+/// The error carries the verifier's last words.
+pub fn load_uprobe_multi(
+    name: &str,
+    instructions: &[bpf_insn],
+) -> Result<OwnedFd, (io::Error, String)> {
+    match load_with_log(name, instructions, &mut []) {
+        Ok(fd) => Ok(fd),
+        Err(_) => {
+            let mut log = vec![0u8; 1 << 20];
+            load_with_log(name, instructions, &mut log).map_err(|error| {
+                let text = CStr::from_bytes_until_nul(&log)
+                    .map(CStr::to_string_lossy)
+                    .unwrap_or_default();
+                let tail: Vec<&str> = text.lines().rev().take(8).collect();
+                (error, tail.into_iter().rev().collect::<Vec<_>>().join("\n"))
+            })
+        }
+    }
+}
+
+fn load_with_log(name: &str, instructions: &[bpf_insn], log: &mut [u8]) -> io::Result<OwnedFd> {
+    let mut attributes = zeroed();
+    // SAFETY: plain writes to the member that BPF_PROG_LOAD reads.
+    let load = unsafe { &mut attributes.__bindgen_anon_3 };
+    load.prog_type = bpf_prog_type::BPF_PROG_TYPE_KPROBE as u32;
+    load.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+    load.insns = instructions.as_ptr() as u64;
+    load.insn_cnt = instructions.len() as u32;
+    load.license = c"GPL".as_ptr() as u64;
+    // At most 15 characters and a NUL (BPF_OBJ_NAME_LEN).
+    for (to, from) in load.prog_name.iter_mut().zip(name.bytes().take(15)) {
+        *to = from as _;
+    }
+    if !log.is_empty() {
+        load.log_level = 1;
+        load.log_buf = log.as_mut_ptr() as u64;
+        load.log_size = log.len() as u32;
+    }
+    // SAFETY: instructions, licence and log outlive the call.
+    unsafe { bpf(bpf_cmd::BPF_PROG_LOAD, &mut attributes) }.map(owned)
+}
+
+/// Attaches a program at many places of a file at once (Linux 6.6), for one
+/// process. `path` must be openable by the kernel now; the link holds the inode.
+pub fn link_uprobe_multi(
+    program: BorrowedFd<'_>,
+    path: &CString,
+    offsets: &[u64],
+    cookies: &[u64],
+    pid: u32,
+    at_return: bool,
+) -> io::Result<OwnedFd> {
+    assert_eq!(offsets.len(), cookies.len(), "one cookie an offset");
+    let mut attributes = zeroed();
+    attributes.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    attributes.link_create.attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+    // SAFETY: plain writes to the member that this attach type reads.
+    let multi = unsafe { &mut attributes.link_create.__bindgen_anon_3.uprobe_multi };
+    multi.path = path.as_ptr() as u64;
+    multi.offsets = offsets.as_ptr() as u64;
+    multi.cookies = cookies.as_ptr() as u64;
+    multi.cnt = offsets.len() as u32;
+    multi.flags = if at_return { UPROBE_MULTI_RETURN } else { 0 };
+    multi.pid = pid;
+    // SAFETY: path, offsets and cookies outlive the call.
+    unsafe { bpf(bpf_cmd::BPF_LINK_CREATE, &mut attributes) }.map(owned)
+}
+
+/// Run count and run time (ns) of a program, while statistics are enabled.
+pub fn program_run(program: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    // SAFETY: a structure of integers.
+    let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
+    let mut attributes = zeroed();
+    attributes.info.bpf_fd = program.as_raw_fd() as u32;
+    attributes.info.info_len = size_of::<bpf_prog_info>() as u32;
+    attributes.info.info = &raw mut info as u64;
+    // SAFETY: `info` outlives the call and is as long as said.
+    unsafe { bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes) }?;
+    Ok((info.run_cnt, info.run_time_ns))
+}
+
+/// All entries of a hash map, in batches (Linux 5.6). While the map changes,
+/// entries may be missed or come twice; a quiet map is read exactly.
+pub fn read_hash_map<K: aya::Pod, V: aya::Pod>(
+    map: BorrowedFd<'_>,
+    mut each: impl FnMut(&K, &V),
+) -> io::Result<()> {
+    let mut room = 4096usize;
+    let mut cursor = 0u64;
+    let mut first = true;
+    loop {
+        let mut keys: Vec<K> = Vec::with_capacity(room);
+        let mut values: Vec<V> = Vec::with_capacity(room);
+        let mut next = 0u64;
+        let mut attributes = zeroed();
+        attributes.batch.in_batch = if first { 0 } else { &raw const cursor as u64 };
+        attributes.batch.out_batch = &raw mut next as u64;
+        attributes.batch.keys = keys.as_mut_ptr() as u64;
+        attributes.batch.values = values.as_mut_ptr() as u64;
+        attributes.batch.count = room as u32;
+        attributes.batch.map_fd = map.as_raw_fd() as u32;
+        // SAFETY: both vectors have room for `count` elements of the map's
+        // sizes, which are `size_of` these types; all outlive the call.
+        let result = unsafe { bpf(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attributes) };
+        let done = match result {
+            Ok(_) => false,
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
+            // One bucket holds more than there is room for.
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && room < 1 << 22 => {
+                room *= 2;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        // SAFETY: the kernel wrote this many, of types valid for any bits.
+        let count = unsafe { attributes.batch.count } as usize;
+        unsafe {
+            keys.set_len(count.min(room));
+            values.set_len(count.min(room));
+        }
+        for (key, value) in keys.iter().zip(&values) {
+            each(key, value);
+        }
+        if done {
+            return Ok(());
+        }
+        (cursor, first) = (next, false);
+    }
+}

@@ -1,0 +1,347 @@
+//! The parent's side of the file worker: starts it, asks it, starts it again
+//! when a file killed it.
+//!
+//! Blocking; nothing of a target's file is read here.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use super::elf::MAX_SYMBOLS_PER_OFFSET;
+use super::protocol::{Answer, Request, read_answer, send_message};
+use super::worker::SUBCOMMAND;
+use super::{MAX_TEXT_BYTES, ObjectSummary, PerfMapNames, Symbol};
+
+/// It is up within 20 ms on an idle machine.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// For one call, however many offsets it holds.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// Offsets in one message: bounds the length of an answer.
+const OFFSETS_PER_MESSAGE: usize = 2048;
+
+/// Why a file could not be read through the worker.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FileWorkerError {
+    /// The child could not be started, or could not lock itself in.
+    #[error("the file worker did not start: {0}")]
+    NotStarted(String),
+    /// It was killed by the file, also by the second try.
+    #[error("the file worker died of the file{}", how_it_ended(*.0))]
+    Died(Option<ExitStatus>),
+    /// It took too long and was killed.
+    #[error("the file worker took longer than {0:?} and was killed")]
+    TimedOut(Duration),
+    /// The file cannot be read as what it was taken for.
+    #[error("{0}")]
+    Refused(String),
+    /// The worker answered what was not asked; it was killed.
+    #[error("the file worker gave a senseless answer and was killed")]
+    Senseless,
+}
+
+/// A child process that parses targets' files.
+///
+/// One worker serves one file at a time. What it says about one file could be
+/// forged by another that took it over: a worker for each target keeps targets apart.
+pub struct FileWorker {
+    command: Box<dyn Fn() -> Command + Send>,
+    timeout: Duration,
+    running: Option<Running>,
+}
+
+struct Running {
+    process: Child,
+    socket: UnixStream,
+}
+
+/// How one exchange with the worker failed.
+enum Failure {
+    Died,
+    TimedOut,
+    Senseless,
+}
+
+impl FileWorker {
+    /// Starts this same binary as a worker. Its `main` must call
+    /// [`super::worker::run_if_asked`] first.
+    ///
+    /// # Errors
+    /// [`FileWorkerError::NotStarted`].
+    pub fn start() -> Result<Self, FileWorkerError> {
+        Self::with_command(|| {
+            let mut command = Command::new("/proc/self/exe");
+            command.arg0("memtrace");
+            command
+        })
+    }
+
+    /// Starts the worker by another command, which gets [`SUBCOMMAND`] as its
+    /// next argument and the socket as standard input.
+    ///
+    /// # Errors
+    /// [`FileWorkerError::NotStarted`].
+    pub fn with_command(
+        command: impl Fn() -> Command + Send + 'static,
+    ) -> Result<Self, FileWorkerError> {
+        let mut worker = Self {
+            command: Box::new(command),
+            timeout: CALL_TIMEOUT,
+            running: None,
+        };
+        worker.running()?;
+        Ok(worker)
+    }
+
+    /// Sets how long a call may take.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Process id of the child, while there is one.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.process.id())
+    }
+
+    /// What an ELF object is, see [`super::elf::inspect`].
+    ///
+    /// # Errors
+    /// See [`FileWorkerError`]; the worker can be used again after any.
+    pub fn inspect(&mut self, file: &File) -> Result<ObjectSummary, FileWorkerError> {
+        match self.call(&Request::Inspect, file, self.deadline())? {
+            Answer::Object(summary) => Ok(summary),
+            _ => Err(self.senseless()),
+        }
+    }
+
+    /// The functions that hold each of these file offsets, innermost first; an
+    /// empty list where none is known. See [`super::elf::Object::symbolize`].
+    ///
+    /// # Errors
+    /// See [`FileWorkerError`]; the worker can be used again after any.
+    pub fn symbolize(
+        &mut self,
+        file: &File,
+        offsets: &[u64],
+    ) -> Result<Vec<Vec<Symbol>>, FileWorkerError> {
+        let deadline = self.deadline();
+        let mut symbols = Vec::with_capacity(offsets.len());
+        for some in offsets.chunks(OFFSETS_PER_MESSAGE) {
+            let request = Request::Symbolize(some.to_vec());
+            match self.call(&request, file, deadline)? {
+                Answer::Symbols(found)
+                    if found.len() == some.len() && found.iter().all(|found| is_bounded(found)) =>
+                {
+                    symbols.extend(found);
+                }
+                _ => return Err(self.senseless()),
+            }
+        }
+        Ok(symbols)
+    }
+
+    /// The names of these addresses in a perf map, see [`super::perf_map`].
+    /// The whole map is read in each call: ask for all addresses at once.
+    ///
+    /// # Errors
+    /// See [`FileWorkerError`]; the worker can be used again after any.
+    pub fn perf_map(
+        &mut self,
+        file: &File,
+        addresses: &[u64],
+    ) -> Result<PerfMapNames, FileWorkerError> {
+        let request = Request::PerfMap(addresses.to_vec());
+        match self.call(&request, file, self.deadline())? {
+            Answer::Names(names)
+                if names.names.len() == addresses.len() && names.names.iter().all(is_short) =>
+            {
+                Ok(names)
+            }
+            _ => Err(self.senseless()),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    fn senseless(&mut self) -> FileWorkerError {
+        self.stop();
+        FileWorkerError::Senseless
+    }
+
+    /// Asks, and asks a new worker once more if the first one died: it may have
+    /// been killed from outside, or by a file that was just being replaced.
+    fn call(
+        &mut self,
+        request: &Request,
+        file: &File,
+        deadline: Instant,
+    ) -> Result<Answer, FileWorkerError> {
+        let mut is_retry = false;
+        loop {
+            let outcome = exchange(self.running()?, request, file.as_fd(), deadline);
+            match outcome {
+                Ok(Answer::Refused(reason)) => return Err(FileWorkerError::Refused(reason)),
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Senseless) => return Err(self.senseless()),
+                Err(Failure::TimedOut) => {
+                    self.stop();
+                    return Err(FileWorkerError::TimedOut(self.timeout));
+                }
+                Err(Failure::Died) => {
+                    let ended = self.stop();
+                    if is_retry {
+                        return Err(FileWorkerError::Died(ended));
+                    }
+                    is_retry = true;
+                }
+            }
+        }
+    }
+
+    fn running(&mut self) -> Result<&mut Running, FileWorkerError> {
+        let running = match self.running.take() {
+            Some(running) => running,
+            None => Running::start((self.command)())?,
+        };
+        Ok(self.running.insert(running))
+    }
+
+    /// Ends the worker, and tells how it ended: by itself, or by this.
+    fn stop(&mut self) -> Option<ExitStatus> {
+        self.running.take().and_then(Running::stop)
+    }
+}
+
+impl Drop for FileWorker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Running {
+    fn start(mut command: Command) -> Result<Self, FileWorkerError> {
+        let not_started = |error: io::Error| FileWorkerError::NotStarted(error.to_string());
+        let (socket, childs) = UnixStream::pair().map_err(not_started)?;
+        let process = command
+            .arg(SUBCOMMAND)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(childs)))
+            .stdout(Stdio::null())
+            // Its messages would hold a target's text.
+            .stderr(Stdio::null())
+            // Ctrl-C ends the trace; the names are asked for after that.
+            .process_group(0)
+            .spawn()
+            .map_err(not_started)?;
+        // The command still holds the child's end: without this the worker's
+        // death would not be seen.
+        drop(command);
+        let running = Self { process, socket };
+        let deadline = Instant::now() + START_TIMEOUT;
+        match read_answer(&mut Timed::new(&running.socket, deadline)) {
+            Ok(Answer::Ready) => Ok(running),
+            Ok(Answer::Refused(reason)) => {
+                running.stop();
+                Err(FileWorkerError::NotStarted(reason))
+            }
+            Ok(_) => {
+                running.stop();
+                Err(FileWorkerError::Senseless)
+            }
+            Err(error) => {
+                let how = how_it_ended(running.stop());
+                Err(FileWorkerError::NotStarted(format!("{error}{how}")))
+            }
+        }
+    }
+
+    fn stop(mut self) -> Option<ExitStatus> {
+        // A worker that ends of itself keeps its own status.
+        let _already_dead = self.process.kill();
+        self.process.wait().ok()
+    }
+}
+
+fn exchange(
+    running: &Running,
+    request: &Request,
+    file: BorrowedFd<'_>,
+    deadline: Instant,
+) -> Result<Answer, Failure> {
+    let mut socket = Timed::new(&running.socket, deadline);
+    socket.limit_sending().map_err(Failure::of)?;
+    send_message(socket.socket, request, Some(file)).map_err(Failure::of)?;
+    read_answer(&mut socket).map_err(Failure::of)
+}
+
+impl Failure {
+    fn of(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::FileTooLarge => Self::Senseless,
+            _ => Self::Died,
+        }
+    }
+}
+
+/// A socket whose reads end at a deadline, however slowly bytes arrive.
+struct Timed<'socket> {
+    socket: &'socket UnixStream,
+    deadline: Instant,
+}
+
+impl<'socket> Timed<'socket> {
+    fn new(socket: &'socket UnixStream, deadline: Instant) -> Self {
+        Self { socket, deadline }
+    }
+
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(left)
+    }
+
+    fn limit_sending(&self) -> io::Result<()> {
+        self.socket.set_write_timeout(Some(self.left()?))
+    }
+}
+
+impl io::Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(self.left()?))?;
+        (&mut &*self.socket).read(buffer)
+    }
+}
+
+fn how_it_ended(status: Option<ExitStatus>) -> String {
+    status.map_or_else(String::new, |status| format!(" ({status})"))
+}
+
+/// A worker that was taken over may exceed what the parsers keep to.
+fn is_bounded(symbols: &[Symbol]) -> bool {
+    symbols.len() <= MAX_SYMBOLS_PER_OFFSET
+        && symbols
+            .iter()
+            .all(|symbol| is_short(&symbol.function) && is_short(&symbol.file))
+}
+
+fn is_short(text: &Option<String>) -> bool {
+    text.as_ref()
+        .is_none_or(|text| text.len() <= MAX_TEXT_BYTES)
+}

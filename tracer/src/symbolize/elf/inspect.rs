@@ -1,0 +1,248 @@
+//! What an object is: its identity, the glibc or other allocator in it, and
+//! where probes on its allocator functions go.
+
+use std::fmt::Write as _;
+
+use object::LittleEndian;
+use object::elf::{
+    DF_1_PIE, DT_FLAGS_1, DT_SONAME, ET_DYN, ET_EXEC, NT_GNU_BUILD_ID, PT_INTERP, STB_GLOBAL,
+    STB_WEAK, STT_FUNC, Sym64,
+};
+use object::read::elf::{Dyn, FileHeader, ProgramHeader, Sym};
+
+use super::allocator::{interface_function, marked_by};
+use super::image::{ENDIAN, ElfError, Image, Table, is_defined_function};
+use crate::probe::placement::{self, MAX_FUNCTION_BYTES};
+use crate::symbolize::text;
+use crate::symbolize::{AllocatorFunction, ObjectSummary};
+
+/// SHA-512 would need 64; linkers write 20 or 16.
+const MAX_BUILD_ID_BYTES: usize = 64;
+const MAX_NOTES: usize = 256;
+const MAX_DYNAMIC_ENTRIES: usize = 4096;
+const MAX_VERSIONS: usize = 4096;
+/// glibc's constants are 150 KiB, its banner some 300 bytes.
+const MAX_CONSTANTS: usize = 4 * 1024 * 1024;
+const MAX_BANNER: usize = 512;
+/// Different functions of one name are versions of it; more than a few is no
+/// allocator.
+const MAX_ALLOCATOR_FUNCTIONS: usize = 64;
+
+/// Describes an object, see [`ObjectSummary`].
+///
+/// # Errors
+/// The bytes are not an x86-64 ELF object, or their tables contradict each other.
+pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
+    let image = Image::parse(bytes)?;
+    let dynamic = Dynamic::read(&image)?;
+    let mut summary = ObjectSummary {
+        build_id: build_id(&image),
+        is_static: is_static(&image, dynamic.position_independent_program),
+        ..ObjectSummary::default()
+    };
+    let mut is_glibc = dynamic.soname == Some(b"libc.so.6");
+    let mut starts_programs = false;
+    // Other objects reach a shared object's functions by `.dynsym` only; a
+    // static program has no other than `.symtab`.
+    for table in [Table::Dynamic, Table::Full] {
+        let symbols = image.symbol_table(table)?;
+        for symbol in symbols.iter().filter(|symbol| is_defined_function(symbol)) {
+            let Ok(name) = symbols.symbol_name(ENDIAN, symbol) else {
+                continue;
+            };
+            if summary.allocator_name.is_none() {
+                summary.allocator_name = marked_by(name).map(str::to_owned);
+            }
+            if table == Table::Full && !summary.is_static {
+                continue;
+            }
+            match name {
+                b"gnu_get_libc_version" => is_glibc = true,
+                b"__libc_start_main" => starts_programs = true,
+                b"_dl_debug_state" => {
+                    summary.debug_state_offset = image.offset_of_address(symbol.st_value(ENDIAN));
+                }
+                _ => add_allocator_function(&mut summary.functions, &image, symbol, name),
+            }
+        }
+    }
+    summary.defines_malloc = summary.functions.iter().any(|f| f.name == "malloc");
+    if is_glibc {
+        summary.glibc_version = glibc_version(&image)?;
+    } else if summary.allocator_name.is_none()
+        && is_musl(dynamic.soname, starts_programs, summary.is_static)
+    {
+        summary.allocator_name = Some("musl".to_owned());
+    }
+    summary.soname = dynamic.soname.map(text::bounded);
+    Ok(summary)
+}
+
+fn add_allocator_function(
+    functions: &mut Vec<AllocatorFunction>,
+    image: &Image<'_>,
+    symbol: &Sym64<LittleEndian>,
+    name: &[u8],
+) {
+    let Some((name, arguments)) = interface_function(name) else {
+        return;
+    };
+    // An indirect function's address is that of its resolver.
+    let callable =
+        symbol.st_type() == STT_FUNC && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK);
+    let address = symbol.st_value(ENDIAN);
+    let Some(file_offset) = image.offset_of_address(address) else {
+        return;
+    };
+    let known = functions
+        .iter()
+        .any(|known| known.name == name && known.file_offset == file_offset);
+    if !callable || known || functions.len() == MAX_ALLOCATOR_FUNCTIONS {
+        return;
+    }
+    let size = symbol.st_size(ENDIAN);
+    let placement = placement::place(code(image, file_offset, size), address, arguments);
+    functions.push(AllocatorFunction {
+        name: name.to_owned(),
+        file_offset,
+        probe_offset: file_offset + u64::from(placement.offset_from_entry),
+        emulated: placement.emulated,
+        size,
+    });
+}
+
+/// The function's bytes. Of one too long to be searched, a byte more than is
+/// searched, so that this shows; of one without a size, none.
+fn code<'data>(image: &Image<'data>, file_offset: u64, size: u64) -> &'data [u8] {
+    let Ok(start) = usize::try_from(file_offset) else {
+        return &[];
+    };
+    let rest = image.bytes.get(start..).unwrap_or_default();
+    let wanted = usize::try_from(size).map_or(usize::MAX, |size| size);
+    &rest[..wanted.min(MAX_FUNCTION_BYTES + 1).min(rest.len())]
+}
+
+/// What the dynamic section says.
+#[derive(Default)]
+struct Dynamic<'data> {
+    soname: Option<&'data [u8]>,
+    position_independent_program: bool,
+}
+
+impl<'data> Dynamic<'data> {
+    fn read(image: &Image<'data>) -> Result<Self, ElfError> {
+        let mut read = Self::default();
+        let Some((entries, strings)) = image.sections.dynamic(ENDIAN, image.bytes)? else {
+            return Ok(read);
+        };
+        let strings = image.sections.strings(ENDIAN, image.bytes, strings)?;
+        for entry in entries.iter().take(MAX_DYNAMIC_ENTRIES) {
+            match entry.tag32(ENDIAN) {
+                Some(DT_SONAME) => read.soname = entry.string(ENDIAN, strings).ok(),
+                Some(DT_FLAGS_1) => {
+                    read.position_independent_program =
+                        entry.d_val(ENDIAN) & u64::from(DF_1_PIE) != 0;
+                }
+                _ => {}
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// A program, position-independent or not, that names no loader. Shared
+/// objects name none either, but are no programs.
+fn is_static(image: &Image<'_>, position_independent_program: bool) -> bool {
+    let names_loader = image
+        .segments
+        .iter()
+        .any(|segment| segment.p_type(ENDIAN) == PT_INTERP);
+    let is_program = match image.header.e_type(ENDIAN) {
+        ET_EXEC => true,
+        ET_DYN => position_independent_program,
+        _ => false,
+    };
+    is_program && !names_loader
+}
+
+/// musl's one library is its loader too: `libc.so`, or on Alpine `libc.musl-…`.
+fn is_musl(soname: Option<&[u8]>, starts_programs: bool, is_static: bool) -> bool {
+    let named = soname.is_some_and(|name| name == b"libc.so" || name.starts_with(b"libc.musl"));
+    named && starts_programs && !is_static
+}
+
+fn build_id(image: &Image<'_>) -> Option<String> {
+    image
+        .segments
+        .iter()
+        .filter_map(|segment| segment.notes(ENDIAN, image.bytes).ok().flatten())
+        .flatten()
+        .take(MAX_NOTES)
+        .filter_map(Result::ok)
+        .find(|note| note.name() == b"GNU" && note.n_type(ENDIAN) == NT_GNU_BUILD_ID)
+        .map(|note| hexadecimal(note.desc()))
+        .filter(|id| !id.is_empty())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .take(MAX_BUILD_ID_BYTES)
+        .fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _infallible = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// The release in the library's banner ("… stable release version 2.36."), or
+/// else the newest `GLIBC_` version that it defines: not every release defines
+/// one (2.31 and 2.37 did not).
+fn glibc_version(image: &Image<'_>) -> Result<Option<String>, ElfError> {
+    let newest = match banner_release(image.section(".rodata")) {
+        Some(release) => Some(release),
+        None => newest_definition(image)?,
+    };
+    Ok(newest.map(|(major, minor)| format!("{major}.{minor}")))
+}
+
+fn banner_release(constants: &[u8]) -> Option<(u32, u32)> {
+    const BANNER: &[u8] = b"GNU C Library ";
+    const BEFORE_NUMBERS: &[u8] = b" release version ";
+    let constants = &constants[..constants.len().min(MAX_CONSTANTS)];
+    let banner = &constants[position(constants, BANNER)?..];
+    let banner = &banner[..banner.len().min(MAX_BANNER)];
+    let numbers = &banner[position(banner, BEFORE_NUMBERS)? + BEFORE_NUMBERS.len()..];
+    let end = numbers
+        .iter()
+        .position(|&byte| !byte.is_ascii_digit() && byte != b'.')?;
+    release(&numbers[..end])
+}
+
+fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+fn newest_definition(image: &Image<'_>) -> Result<Option<(u32, u32)>, ElfError> {
+    let Some((definitions, strings)) = image.sections.gnu_verdef(ENDIAN, image.bytes)? else {
+        return Ok(None);
+    };
+    let strings = image.sections.strings(ENDIAN, image.bytes, strings)?;
+    Ok(definitions
+        .take(MAX_VERSIONS)
+        .filter_map(Result::ok)
+        .filter_map(|(_, mut names)| names.next().ok().flatten())
+        .filter_map(|name| name.name(ENDIAN, strings).ok())
+        .filter_map(|name| release(name.strip_prefix(b"GLIBC_")?))
+        .max())
+}
+
+/// `2.36` is release 2.36, `2.2.5` belongs to 2.2; `PRIVATE` is none.
+fn release(numbers: &[u8]) -> Option<(u32, u32)> {
+    let mut numbers = str::from_utf8(numbers).ok()?.split('.');
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers.next()?.parse().ok()?;
+    Some((major, minor))
+}

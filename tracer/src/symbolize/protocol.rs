@@ -1,0 +1,139 @@
+//! What parent and file worker say to each other: a length, then JSON; a
+//! request brings its file along as a descriptor.
+//!
+//! The worker may have been taken over by a file: the parent takes messages of
+//! bounded length only, and no descriptors.
+
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, send, sendmsg,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{ObjectSummary, PerfMapNames, Symbol};
+
+/// Longest message in bytes, either way.
+pub(super) const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of the length before each message, little-endian.
+const LENGTH_BYTES: usize = 4;
+
+/// Asked of the worker, with a file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Request {
+    Inspect,
+    /// File offsets.
+    Symbolize(Vec<u64>),
+    /// Addresses.
+    PerfMap(Vec<u64>),
+}
+
+/// Told by the worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// Sandboxed, waiting for the first request.
+    Ready,
+    Object(ObjectSummary),
+    /// For each offset, innermost first.
+    Symbols(Vec<Vec<Symbol>>),
+    Names(PerfMapNames),
+    /// The file cannot be read so, and why.
+    Refused(String),
+}
+
+/// Sends a message, with a file if there is one.
+pub(super) fn send_message(
+    socket: &UnixStream,
+    message: &impl Serialize,
+    file: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    let message = serde_json::to_vec(message)?;
+    let length = u32::try_from(message.len())
+        .ok()
+        .filter(|_| message.len() <= MAX_MESSAGE_BYTES)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?
+        .to_le_bytes();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let files = file.as_slice();
+    if !files.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(files));
+    }
+    let sent = sendmsg(
+        socket,
+        &[IoSlice::new(&length)],
+        &mut control,
+        SendFlags::NOSIGNAL,
+    )?;
+    send_all(socket, &length[sent..])?;
+    send_all(socket, &message)
+}
+
+fn send_all(socket: &UnixStream, mut rest: &[u8]) -> io::Result<()> {
+    while !rest.is_empty() {
+        match send(socket, rest, SendFlags::NOSIGNAL) {
+            Ok(sent) => rest = &rest[sent..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Receives a request and its file; `None` when the parent is gone.
+pub(super) fn receive_request(
+    socket: &UnixStream,
+) -> io::Result<Option<(Request, Option<OwnedFd>)>> {
+    let mut length = [0; LENGTH_BYTES];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        let mut buffer = [IoSliceMut::new(&mut length)];
+        match recvmsg(socket, &mut buffer, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            result => break result?.bytes,
+        }
+    };
+    if received == 0 {
+        return Ok(None);
+    }
+    let file = control
+        .drain()
+        .find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut files) => Some(files.next()),
+            _ => None,
+        })
+        .flatten();
+    let mut reader: &UnixStream = socket;
+    reader.read_exact(&mut length[received..])?;
+    Ok(Some((read_body(&mut reader, length)?, file)))
+}
+
+/// Reads an answer; descriptors that came with it are dropped by the kernel.
+pub(super) fn read_answer(reader: &mut impl Read) -> io::Result<Answer> {
+    let mut length = [0; LENGTH_BYTES];
+    reader.read_exact(&mut length)?;
+    read_body(reader, length)
+}
+
+fn read_body<T: DeserializeOwned>(
+    reader: &mut impl Read,
+    length: [u8; LENGTH_BYTES],
+) -> io::Result<T> {
+    let length = u32::from_le_bytes(length) as usize;
+    if length > MAX_MESSAGE_BYTES {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    // Grows as bytes arrive: a length alone takes no memory.
+    let mut message = Vec::new();
+    reader.take(length as u64).read_to_end(&mut message)?;
+    if message.len() < length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(serde_json::from_slice(&message)?)
+}
