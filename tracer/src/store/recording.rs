@@ -236,4 +236,5 @@ pub fn read_recording(path: &Path) -> Result<Report, RecordingError> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;
