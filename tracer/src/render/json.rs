@@ -67,4 +67,5 @@ fn schema_of(reader: impl Read) -> Option<u32> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;

@@ -217,4 +217,5 @@ fn lost(report: &Report, page: Page, lines: &mut Vec<String>) {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;

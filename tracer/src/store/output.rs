@@ -34,9 +34,11 @@ const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
+type Render = fn(&Report, &mut BufWriter<File>) -> io::Result<()>;
+
 /// What a trace writes. The recording comes first: from it the others can be
 /// made again, should there be no room for them.
-const FILES: [(&str, fn(&Report, &mut BufWriter<File>) -> io::Result<()>); 4] = [
+const FILES: [(&str, Render); 4] = [
     ("recording.memtrace", |report, file| {
         recording::write(report, file)
     }),
@@ -280,4 +282,5 @@ pub fn default_name(command: &str, pid: u32, start_utc: &str) -> PathBuf {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;

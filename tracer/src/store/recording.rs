@@ -13,7 +13,7 @@
 //! In version 1 the report's JSON follows, compressed with deflate (RFC 1951).
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -85,8 +85,12 @@ pub enum RecordingError {
 /// # Errors
 /// Those of `to`; `FileTooLarge` for one that [`read`] would refuse.
 pub fn write(report: &Report, mut to: impl Write) -> io::Result<()> {
-    let mut packer = DeflateEncoder::new(Vec::new(), Compression::default());
-    serde_json::to_writer(&mut packer, report)?;
+    let mut packer = DeflateEncoder::new(Vec::new(), Compression::fast());
+    // serde writes word by word, the packer wants more at a time.
+    let mut buffer = BufWriter::with_capacity(1 << 16, &mut packer);
+    serde_json::to_writer(&mut buffer, report)?;
+    buffer.flush()?;
+    drop(buffer);
     if packer.total_in() > UNPACKED_MAX {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
@@ -232,4 +236,5 @@ pub fn read_recording(path: &Path) -> Result<Report, RecordingError> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;
