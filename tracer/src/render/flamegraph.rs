@@ -100,6 +100,7 @@ fn subtitle(report: &Report) -> String {
 
 fn subtitle_with(report: &Report, causes: usize) -> String {
     let level = match (report.level, &report.sampling) {
+        (Level::Exact, _) if loss::any(&report.loss) => "not sampled".to_owned(),
         (Level::Exact, _) => "every call recorded".to_owned(),
         (Level::Sampled, Some(sampling)) => {
             format!(

@@ -4,6 +4,12 @@ use crate::model::Loss;
 
 use super::words;
 
+/// Whether anything was lost.
+#[must_use]
+pub fn any(losses: &[Loss]) -> bool {
+    losses.iter().any(|loss| loss.calls > 0)
+}
+
 /// Every cause in a few words, most calls first: `lost: ledger full 1,200
 /// calls (5.6 MiB), missed return 34 calls`; `nothing lost` when nothing was.
 /// At most `causes` of them are named, the others counted.

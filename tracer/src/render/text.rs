@@ -4,7 +4,7 @@
 use crate::model::{Exit, Level, Process, Report};
 
 use super::layout::{Ink, cut_end, ink, wrap};
-use super::{names, words};
+use super::{loss, names, words};
 
 mod site;
 
@@ -116,6 +116,9 @@ fn signal_name(signal: i32) -> Option<&'static str> {
 
 fn level(report: &Report) -> String {
     match (report.level, &report.sampling) {
+        (Level::Exact, _) if loss::any(&report.loss) => {
+            "exact, but for what was lost (see LOST)".to_owned()
+        }
         (Level::Exact, _) => "exact: every call recorded".to_owned(),
         (Level::Sampled, None) => "sampled: figures are estimates".to_owned(),
         (Level::Sampled, Some(sampling)) => format!(
@@ -200,13 +203,12 @@ fn sites(report: &Report, page: Page, lines: &mut Vec<String>) {
 }
 
 fn lost(report: &Report, page: Page, lines: &mut Vec<String>) {
-    let losses = || report.loss.iter().filter(|loss| loss.calls > 0);
-    if losses().next().is_none() {
+    if !loss::any(&report.loss) {
         lines.push("lost  nothing".to_owned());
         return;
     }
     lines.push(ink("LOST", Ink::Alarm, page.colour));
-    for loss in losses() {
+    for loss in report.loss.iter().filter(|loss| loss.calls > 0) {
         let mut figures = words::counted(loss.calls, "call");
         if let Some(bytes) = loss.bytes {
             figures = format!("{figures}, {}", words::bytes(bytes));

@@ -96,7 +96,7 @@ impl OutputDir {
         }
     }
 
-    /// Writes all outputs and returns their paths. What fails does not keep
+    /// Writes all outputs and returns their paths, the picture first. What fails does not keep
     /// the others from being tried; older outputs of the same names are
     /// replaced, each by a whole file or not at all.
     ///
@@ -111,6 +111,8 @@ impl OutputDir {
                 Err(error) => errors.push(error),
             }
         }
+        // For people, who want the picture first.
+        written.reverse();
         if errors.is_empty() {
             Ok(written)
         } else {

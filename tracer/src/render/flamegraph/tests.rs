@@ -101,6 +101,8 @@ fn loss_is_visible() {
     report.sites.clear();
     let svg = svg(&report);
     assert_eq!(text_of(&parse(&svg), "subtitle"), expected);
+    report.level = Level::Exact;
+    assert!(subtitle(&report).contains(" · not sampled · LOST: "));
 }
 
 /// With every cause at work and endless names the heading still fits the picture.

@@ -64,6 +64,13 @@ fn shows_trouble() {
     ] {
         assert!(text.contains(expected), "{expected:?} is not in\n{text}");
     }
+    let mut report = sample::troubled();
+    report.level = Level::Exact;
+    let text = render(&report, PAGE);
+    assert!(
+        text.contains("\nlevel   exact, but for what was lost (see LOST)\n"),
+        "{text}"
+    );
 }
 
 /// Of many sites the ten largest are shown; of deep stacks the frames next to the allocator.
