@@ -7,14 +7,18 @@ pub struct Control {
     /// 1 while calls count. Opens after the last probe is in and shuts before
     /// the first goes, because attaching and detaching are not atomic.
     pub gate: u64,
-    /// `CLOCK_MONOTONIC` when the gate opened, ns.
-    pub start_ns: u64,
     /// Random for each trace: seeds the site and sampling hashes.
     pub seed: u64,
     /// One address in `1 << sample_shift` is recorded; 0 records all.
     pub sample_shift: u32,
     /// Blocks of this many bytes and more are always recorded.
     pub always_bytes: u32,
+    /// The time, in units of user space's choice, as of its last look: what
+    /// blocks are stamped with. Ages are told in seconds, and asking the
+    /// clock at each call would cost 60 ns.
+    pub now_mark: u32,
+    /// Always zero.
+    pub reserved: u32,
 }
 
 /// How many executable ranges of allocator code an address space may have:

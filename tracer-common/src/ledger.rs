@@ -26,21 +26,12 @@ pub struct Block {
     pub size: u64,
     /// The site that allocated it: the key of its [`crate::site::Site`].
     pub site: u64,
-    /// When, in units of 2^20 ns (1.05 ms) since [`crate::control::Control::start_ns`].
+    /// [`crate::control::Control::now_mark`] when it was allocated.
     pub age_mark: u32,
     /// The block stands for `1 << weight_shift` blocks: 0 in an exact trace.
     /// Kept in the block so that its free takes away exactly what it added,
     /// whatever the sampling rate is by then.
     pub weight_shift: u32,
-}
-
-impl Block {
-    /// Converts a monotonic time to an age mark.
-    #[inline(always)]
-    #[must_use]
-    pub const fn age_mark(now_ns: u64, start_ns: u64) -> u32 {
-        (now_ns.saturating_sub(start_ns) >> 20) as u32
-    }
 }
 
 /// Spreads an address for address-hash sampling; `seed` keeps a target from

@@ -18,7 +18,7 @@ use tracer_common::{
 
 use crate::{
     arch::Registers,
-    clock, ledger,
+    ledger,
     maps::{CONTROL, NEW_THREAD, SPACE_SETTINGS, THREADS, count},
     space, stack,
 };
@@ -168,11 +168,10 @@ fn leave(registers: Registers, source: u32) -> Option<()> {
     }
     let weight_shift = weight_of(control, address, call.size)?;
     let (site, counters) = stack::site_of(registers, control, record, &call)?;
-    let age_mark = Block::age_mark(clock::now_ns(), control.start_ns);
     let block = Block {
         size: call.size,
         site,
-        age_mark,
+        age_mark: control.now_mark,
         weight_shift,
     };
     ledger::enter(&block_key(address, call.space), &block, counters);

@@ -12,7 +12,6 @@
 #![expect(internal_features, reason = "atomic_xadd, see maps.rs")]
 
 mod arch;
-mod clock;
 mod floor;
 mod heap;
 mod ledger;

@@ -26,6 +26,11 @@ impl Moment {
         }
     }
 
+    /// Milliseconds since this moment: what blocks are stamped with.
+    pub fn mark(self) -> u32 {
+        (Self::now().monotonic_ns.saturating_sub(self.monotonic_ns) / 1_000_000) as u32
+    }
+
     /// RFC 3339 with milliseconds, `2026-11-20T19:24:50.123Z`.
     pub fn rfc3339(self) -> String {
         let (days, ms) = (self.utc_ms / 86_400_000, self.utc_ms % 86_400_000);

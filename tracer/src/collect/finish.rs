@@ -248,7 +248,7 @@ fn name_sites(
             .get(&key)
             .and_then(|live| live.oldest_mark)
             .map_or(0.0, |mark| {
-                let born = session.start.monotonic_ns + (u64::from(mark) << 20);
+                let born = session.start.monotonic_ns + u64::from(mark) * 1_000_000;
                 end.monotonic_ns.saturating_sub(born) as f64 / 1e9
             });
         let site = sites

@@ -277,7 +277,6 @@ impl Session {
         self.from_start = from_start;
         self.start = Moment::now();
         self.control.gate = 1;
-        self.control.start_ns = self.start.monotonic_ns;
         Ok(self.kernel.set_control(&self.control)?)
     }
 
@@ -295,6 +294,8 @@ impl Session {
     /// Follows the target and tells where the trace stands. To be called every
     /// quarter of a second or so.
     pub fn poll(&mut self, target: &TargetProcess) -> Result<Status, CollectError> {
+        self.control.now_mark = self.start.mark();
+        self.kernel.set_control(&self.control)?;
         self.follow_mappings(target)?;
         let mut counts = Counts::default();
         let mut largest: Vec<(u64, u64)> = Vec::new();

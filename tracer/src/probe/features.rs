@@ -68,11 +68,6 @@ pub fn examine() -> Vec<Check> {
         "60 ns more a call (Linux 5.11)",
     ));
     checks.push(helper(
-        "coarse clock",
-        bpf_func_id::BPF_FUNC_ktime_get_coarse_ns,
-        "50 ns more a call (Linux 5.11)",
-    ));
-    checks.push(helper(
         "attach cookies",
         bpf_func_id::BPF_FUNC_get_attach_cookie,
         "no tracing (Linux 5.15)",

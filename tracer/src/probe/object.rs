@@ -94,11 +94,6 @@ pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Uprobes), Probe
             &has(BpfHelper::BPF_FUNC_get_current_task_btf),
             true,
         )
-        .override_global(
-            "HAS_COARSE_CLOCK",
-            &has(BpfHelper::BPF_FUNC_ktime_get_coarse_ns),
-            true,
-        )
         .map_max_entries("LEDGER", limits.blocks)
         .map_max_entries("SITES", limits.sites)
         .map_max_entries("THREADS", limits.threads)
