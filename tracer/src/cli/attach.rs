@@ -23,8 +23,8 @@ use crate::{
     render::status::{StatusView, status},
 };
 
-/// Time between looks at the trace.
-pub const POLL: Duration = Duration::from_millis(250);
+/// Time between ticks, at which the ledger's clock moves on.
+pub const TICK: Duration = Duration::from_millis(250);
 
 pub fn run(arguments: &arguments::Attach, printer: &Printer) -> anyhow::Result<ExitCode> {
     let pid = arguments.pid.context("which process? memtrace -p PID")?;
@@ -83,13 +83,15 @@ async fn follow(
     let mut events = watch(session.events()?)?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
     let end = duration.map(|duration| Instant::now() + duration);
-    let mut ticks = interval(POLL);
+    let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = interrupted.recv() => return Ok(Ended::Asked),
             _ = terminated.recv() => return Ok(Ended::Asked),
+            _ = hung_up.recv() => return Ok(Ended::Asked),
             () = until(end) => return Ok(Ended::Asked),
             ready = pidfd.readable() => {
                 drop(ready?);
@@ -104,10 +106,11 @@ async fn follow(
                 }
             }
             _ = ticks.tick() => {
-                let now = session.poll(target)?;
-                show(&now, duration, printer);
-                if now.must_end {
-                    return Ok(Ended::Overhead);
+                if let Some(now) = session.tick(target)? {
+                    show(&now, duration, printer);
+                    if now.must_end {
+                        return Ok(Ended::Overhead);
+                    }
                 }
             }
         }

@@ -11,6 +11,7 @@ use tracer_common::{
     control::{
         Control, EVENT_EXEC, SpaceSettings, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER, Target,
     },
+    site::Site as KernelSite,
     source::Source,
 };
 
@@ -27,6 +28,13 @@ use crate::{
     probe::{Kernel, Limits, Point, ProgramName, canary},
     symbolize::{FileWorker, open::open_perf_map},
 };
+
+/// Ticks that each bring a look: a costly trace must be noticed at once.
+const TICKS_AT_FIRST: u32 = 4;
+/// Later one in so many does.
+const TICKS_A_LOOK: u32 = 4;
+/// How many sites the status names.
+const GROWERS: usize = 3;
 
 /// How to trace.
 #[derive(Clone, Debug)]
@@ -96,6 +104,7 @@ pub struct Session {
     probed: Vec<((u64, u64), u32)>,
     statistics: Option<Statistics>,
     last: Option<(Instant, Counts)>,
+    ticks: u32,
 }
 
 /// A stretch of time over which the kernel measures our programs.
@@ -135,6 +144,7 @@ impl Session {
             probed: Vec::new(),
             statistics: None,
             last: None,
+            ticks: 0,
         })
     }
 
@@ -291,24 +301,35 @@ impl Session {
         self.spaces.iter().map(|space| &space.process)
     }
 
-    /// Follows the target and tells where the trace stands. To be called every
-    /// quarter of a second or so.
-    pub fn poll(&mut self, target: &TargetProcess) -> Result<Status, CollectError> {
+    /// To be called every quarter of a second: moves the ledger's clock, and at
+    /// first each time, later once a second, follows the target and tells
+    /// where the trace stands.
+    pub fn tick(&mut self, target: &TargetProcess) -> Result<Option<Status>, CollectError> {
         self.control.now_mark = self.start.mark();
         self.kernel.set_control(&self.control)?;
+        self.ticks += 1;
+        if self.ticks > TICKS_AT_FIRST && self.ticks % TICKS_A_LOOK != 0 {
+            return Ok(None);
+        }
+        self.look(target).map(Some)
+    }
+
+    fn look(&mut self, target: &TargetProcess) -> Result<Status, CollectError> {
         self.follow_mappings(target)?;
         let mut counts = Counts::default();
-        let mut largest: Vec<(u64, u64)> = Vec::new();
-        self.kernel.sites(|key, site| {
+        let mut largest: Vec<(u64, KernelSite)> = Vec::with_capacity(GROWERS + 1);
+        self.kernel.sites(|_, site| {
             let one = finish::counts_of(site);
             counts += one;
-            if one.live_bytes > 0 {
-                largest.push((one.live_bytes, *key));
+            if one.live_bytes > largest.last().map_or(0, |(live, _)| *live)
+                || largest.len() < GROWERS
+            {
+                largest.push((one.live_bytes, *site));
+                largest.sort_by_key(|(live, _)| std::cmp::Reverse(*live));
+                largest.truncate(GROWERS);
             }
         })?;
-        largest.sort_unstable_by(|a, b| b.cmp(a));
-        largest.truncate(3);
-        let growers = self.name_sites(&largest)?;
+        let growers = self.name_growers(&largest);
         let now = Instant::now();
         let calls = |counts: &Counts| counts.allocated_blocks + counts.freed_blocks;
         let calls_per_second = self.last.as_ref().map_or(0.0, |(then, before)| {
@@ -354,17 +375,10 @@ impl Session {
         Ok(())
     }
 
-    /// Short names of sites, for the status line.
-    fn name_sites(&mut self, sites: &[(u64, u64)]) -> Result<Vec<(String, i64)>, CollectError> {
-        let mut found = Vec::new();
-        self.kernel.sites(|key, site| {
-            if let Some((live, _)) = sites.iter().find(|(_, wanted)| wanted == key) {
-                found.push((*live, *site));
-            }
-        })?;
-        found.sort_unstable_by_key(|(live, _)| std::cmp::Reverse(*live));
+    /// Short names of sites with their live bytes, for the status line.
+    fn name_growers(&mut self, sites: &[(u64, KernelSite)]) -> Vec<(String, i64)> {
         let mut growers = Vec::new();
-        for (live, site) in found {
+        for (live, site) in sites.iter().filter(|(live, _)| *live > 0) {
             let Some(space) = self
                 .spaces
                 .iter()
@@ -372,14 +386,14 @@ impl Session {
             else {
                 continue;
             };
-            let places = finish::places_of(space, &site);
+            let places = finish::places_of(space, site);
             self.names
                 .look_up(places.iter(), space.perf_map.as_ref(), &mut self.worker);
             let frames = self.names.frames(&places);
             let name = frames.iter().find_map(|frame| frame.function.clone());
-            growers.push((name.unwrap_or_else(|| "(no name)".to_owned()), live as i64));
+            growers.push((name.unwrap_or_else(|| "(no name)".to_owned()), *live as i64));
         }
-        Ok(growers)
+        growers
     }
 
     /// Measures what tracing costs in every other call, and acts on it.
