@@ -4,6 +4,8 @@
 //! It needs root and a kernel that `memtrace doctor` is content with; a test
 //! that cannot run says `SKIPPED` and its name.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod bad_input;
 mod exact;
 mod hostile;
