@@ -5,63 +5,53 @@
 //! figure 3.3). Code that does not keep it is skipped or ends the walk:
 //! frames found this way are approximate unless all code keeps it.
 
-use crate::{FRAMES_MAX, site::mix};
+use crate::FRAMES_MAX;
 
 /// What a walk found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Walk {
     /// How many frames were written.
     pub frames: usize,
-    /// The frames mixed into the hash it started from.
-    pub hash: u64,
     /// The stack went on after [`FRAMES_MAX`] frames.
     pub truncated: bool,
 }
 
 /// Walks from a frame whose code address and frame pointer are known, writing
 /// code addresses innermost first. `read` writes the two words at an address
-/// and says whether it could (no `Option`: the verifier does not follow what
-/// the compiler makes of one).
-///
-/// The hash is taken on the way: one pass, and in BPF each pass costs.
+/// and says whether it could. (No `Option`: the verifier does not follow what
+/// the compiler makes of one. No array: for BPF the compiler clears one byte
+/// by byte.)
 #[inline(always)]
 pub fn walk_frame_pointers(
     code: u64,
     frame_pointer: u64,
-    hash: u64,
     frames: &mut [u64; FRAMES_MAX],
-    mut read: impl FnMut(u64, &mut [u64; 2]) -> bool,
+    mut read: impl FnMut(u64, &mut u64, &mut u64) -> bool,
 ) -> Walk {
     frames[0] = code;
-    let mut hash = mix(hash, code);
     let mut frame_pointer = frame_pointer;
     for (index, frame) in frames.iter_mut().enumerate().skip(1) {
-        let mut words = [0; 2];
-        let readable = read(frame_pointer, &mut words);
-        let [next, return_address] = words;
+        let (mut next, mut return_address) = (0, 0);
+        let readable = read(frame_pointer, &mut next, &mut return_address);
         if !readable || return_address == 0 {
             return Walk {
                 frames: index,
-                hash,
                 truncated: false,
             };
         }
         *frame = return_address;
-        hash = mix(hash, return_address);
         if !is_caller_of(next, frame_pointer) {
             return Walk {
                 frames: index + 1,
-                hash,
                 truncated: false,
             };
         }
         frame_pointer = next;
     }
-    let mut words = [0; 2];
-    let truncated = read(frame_pointer, &mut words) && words[1] != 0;
+    let (mut next, mut return_address) = (0, 0);
+    let truncated = read(frame_pointer, &mut next, &mut return_address) && return_address != 0;
     Walk {
         frames: FRAMES_MAX,
-        hash,
         truncated,
     }
 }
@@ -99,9 +89,13 @@ mod tests {
 
     fn walk(memory: &HashMap<u64, [u64; 2]>) -> (Walk, [u64; FRAMES_MAX]) {
         let mut frames = [0; FRAMES_MAX];
-        let read =
-            |at: u64, words: &mut [u64; 2]| memory.get(&at).map(|found| *words = *found).is_some();
-        let walk = walk_frame_pointers(0x30_0000, 0x1000, 7, &mut frames, read);
+        let read = |at: u64, next: &mut u64, code: &mut u64| {
+            memory
+                .get(&at)
+                .map(|found| [*next, *code] = *found)
+                .is_some()
+        };
+        let walk = walk_frame_pointers(0x30_0000, 0x1000, &mut frames, read);
         (walk, frames)
     }
 
@@ -127,17 +121,17 @@ mod tests {
     }
 
     proptest! {
-        /// Hostile memory (loops, garbage) ends the walk within its bound, and
-        /// equal frames give equal hashes.
+        /// Hostile memory (loops, garbage) ends the walk within its bound, the
+        /// same way each time.
         #[test]
         fn hostile_memory_ends(words in proptest::collection::vec((0u64..64, any::<u64>()), 1..64)) {
-            let read = |at: u64, frame: &mut [u64; 2]| {
-                words.get((at % 64) as usize).map(|(next, code)| *frame = [*next, *code]).is_some()
+            let read = |at: u64, next: &mut u64, code: &mut u64| {
+                words.get((at % 64) as usize).map(|found| (*next, *code) = *found).is_some()
             };
             let mut first = [0; FRAMES_MAX];
             let mut second = [0; FRAMES_MAX];
-            let one = walk_frame_pointers(1, 0, 9, &mut first, read);
-            let two = walk_frame_pointers(1, 0, 9, &mut second, read);
+            let one = walk_frame_pointers(1, 0, &mut first, read);
+            let two = walk_frame_pointers(1, 0, &mut second, read);
             prop_assert!(one.frames >= 1 && one.frames <= FRAMES_MAX);
             prop_assert_eq!((one, first), (two, second));
         }

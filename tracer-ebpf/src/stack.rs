@@ -59,9 +59,8 @@ fn take(
     let walk = walk_frame_pointers(
         registers.code(),
         registers.frame_pointer(),
-        control.seed,
         &mut scratch.frames,
-        |address, words| frame_at(address, window, &mut window_start, words),
+        |address, next, code| frame_at(address, window, &mut window_start, next, code),
     );
     scratch.identity = SiteIdentity {
         mapping_generation: settings.mapping_generation,
@@ -79,7 +78,21 @@ fn take(
     // SAFETY: just written.
     scratch.identity.frames =
         unsafe { core::ptr::read_volatile(&raw const scratch.identity.frames) };
-    find(scratch.identity.key(walk.hash), scratch)
+    find(key_of(control, scratch), scratch)
+}
+
+/// The key of the site in the making.
+#[inline(always)]
+fn key_of(control: &Control, scratch: &Site) -> u64 {
+    let frames = scratch.identity.frames as usize;
+    let mut hash = control.seed;
+    for index in 0..FRAMES_MAX {
+        if index >= frames {
+            break;
+        }
+        hash = site::mix(hash, scratch.frames[index]);
+    }
+    scratch.identity.key(hash)
 }
 
 /// The two words at an address of the stack, out of the window where it has them.
@@ -88,29 +101,33 @@ fn frame_at(
     address: u64,
     window: &mut [u64; WINDOW_WORDS],
     window_start: &mut u64,
-    words: &mut [u64; 2],
+    first: &mut u64,
+    second: &mut u64,
 ) -> bool {
     let mut offset = address.wrapping_sub(*window_start);
     if offset > WINDOW_BYTES - 16 {
-        if !read_user(address, window.as_mut_ptr().cast(), WINDOW_BYTES as u32) {
-            // Less than a window is left of the stack.
-            *window_start = u64::MAX;
-            return read_user(address, words.as_mut_ptr().cast(), 16);
-        }
         *window_start = address;
         offset = 0;
+        if !read_user(address, window, WINDOW_BYTES as u32) {
+            // Less than a window is left of the stack.
+            *window_start = u64::MAX;
+            if !read_user(address, window, 16) {
+                return false;
+            }
+        }
     }
     let index = (offset / 8) as usize & (WINDOW_WORDS - 1);
     if index < WINDOW_WORDS - 1 {
-        *words = [window[index], window[index + 1]];
+        *first = window[index];
+        *second = window[index + 1];
     }
     true
 }
 
 #[inline(always)]
-fn read_user(address: u64, to: *mut c_void, bytes: u32) -> bool {
-    // SAFETY: callers pass buffers of this many bytes; faults are handled by the helper.
-    unsafe { bpf_probe_read_user(to, bytes, address as *const c_void) == 0 }
+fn read_user(address: u64, window: &mut [u64; WINDOW_WORDS], bytes: u32) -> bool {
+    // SAFETY: at most the window's size; faults are handled by the helper.
+    unsafe { bpf_probe_read_user(window.as_mut_ptr().cast(), bytes, address as *const c_void) == 0 }
 }
 
 #[inline(always)]
