@@ -69,7 +69,9 @@ fn assert_missed(mut report: Report, truth: &tests::Truth) {
     let missed = lost(&report, LossCause::MissedReturn);
     let expected = (truth.value("missed_calls"), truth.value("missed_bytes"));
     assert_eq!(missed, expected, "{:?}", report.loss);
-    report.loss.retain(|loss| loss.cause != LossCause::MissedReturn);
+    report
+        .loss
+        .retain(|loss| loss.cause != LossCause::MissedReturn);
     assert_exact(&report, truth);
 }
 
@@ -153,12 +155,16 @@ fn memtrace_killed() {
     assert!(!held.programs.is_empty() && !held.links.is_empty() && !held.maps.is_empty());
     assert_eq!(held.remaining(), held, "bpftool sees what memtrace holds");
     program.talk.go();
-    wait_until("breakpoints in libc", || !altered_code(program.pid()).is_empty());
+    wait_until("breakpoints in libc", || {
+        !altered_code(program.pid()).is_empty()
+    });
     memtrace.process().signal(Signal::KILL);
     assert_eq!(memtrace.process().wait().code(), None);
     let truth = program.talk.truth();
     // The kernel frees them in a worker's time.
-    wait_until("memtrace's objects gone", || held.remaining() == Default::default());
+    wait_until("memtrace's objects gone", || {
+        held.remaining() == Default::default()
+    });
     assert_code_is_whole(&program);
     assert!(truth.total().allocated_blocks > 0);
     assert!(program.end().success());
@@ -179,7 +185,9 @@ fn nothing_left_after_the_end() {
     program.work();
     let finished = memtrace.end();
     assert!(finished.status.success());
-    wait_until("memtrace's objects gone", || held.remaining() == Default::default());
+    wait_until("memtrace's objects gone", || {
+        held.remaining() == Default::default()
+    });
     assert_code_is_whole(&program);
     assert!(program.end().success());
 }
@@ -237,7 +245,10 @@ fn itself_as_target() {
     let mut memtrace = Memtrace::attach(program.pid(), &[]);
     let other = Memtrace::attach_started(memtrace.process().pid(), &[]).finish();
     other.assert_refused(&["memtrace", "Choose another process"]);
-    assert!(!Path::new(&other.path()).exists(), "an empty directory stays");
+    assert!(
+        !Path::new(&other.path()).exists(),
+        "an empty directory stays"
+    );
     assert!(memtrace.end().status.success());
 }
 
@@ -247,7 +258,9 @@ fn its_own_pid() {
     needs_tracing!();
     let mut shell = Command::new("/bin/sh");
     let path = memtrace().get_program().to_owned();
-    shell.args(["-c", "exec \"$0\" -p $$ -d 1s -o own"]).arg(path);
+    shell
+        .args(["-c", "exec \"$0\" -p $$ -d 1s -o own"])
+        .arg(path);
     let directory = tempfile::tempdir().unwrap();
     let finished = Memtrace::start(shell.current_dir(directory.path())).finish();
     finished.assert_refused(&["is a memtrace"]);
