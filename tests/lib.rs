@@ -1,1 +1,23 @@
-//! Helpers of the integration suite.
+//! Helpers of the integration suite: building and driving the traced programs
+//! of `programs/`, running memtrace beside them, and comparing the two.
+//!
+//! Nothing here waits without a deadline, and whatever is started is killed
+//! when its owner goes. The tests themselves stand in `suite/`.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+mod support;
+
+pub use support::*;
+
+/// Ends the test where nothing can be traced, saying so by its name.
+#[macro_export]
+macro_rules! needs_tracing {
+    () => {
+        if let Some(reason) = $crate::cannot_trace() {
+            let thread = std::thread::current();
+            eprintln!("SKIPPED {}: {reason}", thread.name().unwrap_or("?"));
+            return;
+        }
+    };
+}

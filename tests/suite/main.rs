@@ -1,1 +1,17 @@
-//! The integration suite.
+//! The integration suite: the memtrace binary as its users meet it, on real
+//! programs, with real eBPF, against counts made by somebody else.
+//!
+//! It needs root and a kernel that `memtrace doctor` is content with; a test
+//! that cannot run says `SKIPPED` and its name.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod bad_input;
+mod exact;
+mod hostile;
+mod life;
+mod memleak;
+mod outputs;
+mod programs;
+mod safety;
+mod threads;

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
@@ -42,6 +42,14 @@ pub fn trace_process(
     printer: &Printer,
 ) -> anyhow::Result<PathBuf> {
     let output = outcome::output_dir(trace.output.as_deref(), &target.name(), target.pid)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    // From here on Ctrl-C ends the trace with its results, however early it comes.
+    let asked = {
+        let _entered = runtime.enter();
+        AskedToEnd::listen()?
+    };
     let attached = Session::prepare(&trace.options(overhead)).and_then(|mut session| {
         session.attach(target, false)?;
         Ok(session)
@@ -63,13 +71,27 @@ pub fn trace_process(
         target.name(),
         target.pid
     ));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let ended = runtime.block_on(follow(&mut session, target, trace.duration, printer))?;
+    let ended = runtime.block_on(follow(&mut session, target, trace.duration, asked, printer))?;
     let report = session.finish(target, ended)?;
     outcome::deliver(&report, &output, printer, false)?;
     Ok(output.path().to_path_buf())
+}
+
+/// The signals that ask for the end of a trace.
+struct AskedToEnd {
+    interrupted: Signal,
+    terminated: Signal,
+    hung_up: Signal,
+}
+
+impl AskedToEnd {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupted: signal(SignalKind::interrupt())?,
+            terminated: signal(SignalKind::terminate())?,
+            hung_up: signal(SignalKind::hangup())?,
+        })
+    }
 }
 
 /// Follows the trace until something ends it.
@@ -77,21 +99,19 @@ async fn follow(
     session: &mut Session,
     target: &TargetProcess,
     duration: Option<Duration>,
+    mut asked: AskedToEnd,
     printer: &Printer,
 ) -> anyhow::Result<Ended> {
     let pidfd = watch(target.pidfd().try_clone()?)?;
     let mut events = watch(session.events()?)?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut hung_up = signal(SignalKind::hangup())?;
     let end = duration.map(|duration| Instant::now() + duration);
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = interrupted.recv() => return Ok(Ended::Asked),
-            _ = terminated.recv() => return Ok(Ended::Asked),
-            _ = hung_up.recv() => return Ok(Ended::Asked),
+            _ = asked.interrupted.recv() => return Ok(Ended::Asked),
+            _ = asked.terminated.recv() => return Ok(Ended::Asked),
+            _ = asked.hung_up.recv() => return Ok(Ended::Asked),
             () = until(end) => return Ok(Ended::Asked),
             ready = pidfd.readable() => {
                 drop(ready?);

@@ -1,0 +1,17 @@
+//! See the crate's text; one idea a file.
+
+mod compare;
+mod compile;
+mod memtrace;
+mod process;
+mod program;
+mod residue;
+mod talk;
+
+pub use compare::{assert_exact, by_function, lost, total_of};
+pub use compile::{Build, build, build_with, programs_dir};
+pub use memtrace::{Finished, Memtrace, binary, cannot_trace, memtrace, run_memtrace};
+pub use process::{DEADLINE, Process, has_program, run_tool, wait_until};
+pub use program::Program;
+pub use residue::{BpfObjects, altered_code, bpf_objects};
+pub use talk::{Talk, Truth};
