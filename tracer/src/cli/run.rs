@@ -17,24 +17,38 @@ use super::{
 use crate::{
     collect::{CollectError, Ended, Events, Launched, RunAs, Session, TargetProcess, Wait},
     model::Exit,
+    store::OutputDir,
 };
 
 /// How long a child may take to end of a signal that ends the trace too.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
 pub fn run(arguments: &arguments::Run, printer: &Printer) -> anyhow::Result<ExitCode> {
+    let name = arguments
+        .command
+        .first()
+        .map(|program| program.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let output = outcome::output_dir(arguments.trace.output.as_deref(), &name, std::process::id())?;
+    let traced = trace(arguments, &output, printer);
+    if traced.is_err() {
+        output.discard();
+    }
+    traced
+}
+
+/// The whole trace; how the program ended.
+fn trace(
+    arguments: &arguments::Run,
+    output: &OutputDir,
+    printer: &Printer,
+) -> anyhow::Result<ExitCode> {
     let trace = &arguments.trace;
     let run_as = if arguments.as_root {
         None
     } else {
         invoking_user()
     };
-    let name = arguments
-        .command
-        .first()
-        .map(|program| program.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let output = outcome::output_dir(trace.output.as_deref(), &name, std::process::id())?;
     let mut session = Session::prepare(&trace.options(arguments.max_overhead))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -61,7 +75,7 @@ pub fn run(arguments: &arguments::Run, printer: &Printer) -> anyhow::Result<Exit
         return Err(CollectError::Gone(child.launched.pid()).into());
     };
     let report = session.finish(target, ended)?;
-    let delivered = outcome::deliver(&report, &output, printer, true);
+    let delivered = outcome::deliver(&report, output, printer, true);
     let exit = match exit {
         Some(exit) => exit,
         None => {

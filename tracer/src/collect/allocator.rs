@@ -72,7 +72,10 @@ fn tracing_note(notes: &mut Vec<String>, mapped: &MappedFile, error: &str) {
 
 impl Found {
     fn add(&mut self, mapped: &Rc<MappedFile>, summary: &ObjectSummary) {
-        if let Some(offset) = summary.debug_state_offset {
+        // A static glibc program has the symbol too, but nothing ever calls it.
+        if let Some(offset) = summary.debug_state_offset
+            && !summary.is_static
+        {
             self.loader = Some((Rc::clone(mapped), offset));
             // The loader's own small malloc serves only until libc's takes over.
             return;

@@ -555,10 +555,10 @@ pub fn attach_floor(pid: u32) -> Result<Kernel, CollectError> {
 }
 
 fn no_allocator(pid: u32, found: &Found) -> CollectError {
-    let found = if !found.not_covered.is_empty() {
+    let found = if found.is_static {
+        "it is a static program, with a malloc of its own".to_owned()
+    } else if !found.not_covered.is_empty() {
         found.not_covered.join("; ")
-    } else if found.is_static {
-        "a static program".to_owned()
     } else {
         "no glibc is mapped".to_owned()
     };
