@@ -13,7 +13,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tests::{Build, Finished, Memtrace, build_with};
+use tests::{Build, Memtrace, build_with};
 use tracer::model::{Counts, Report, Source};
 
 /// The functions in the order of their numbers in `count_preload.c`.
@@ -50,8 +50,6 @@ pub struct Counted {
 
 /// Both counts of a program that has ended.
 pub struct Both {
-    /// How memtrace ended, with its report.
-    pub finished: Finished,
     /// The report.
     pub report: Report,
     /// By memtrace.
@@ -115,7 +113,6 @@ impl Counted {
         let traced = traced(&report);
         drop(self.directory);
         Both {
-            finished,
             report,
             traced,
             counted,
