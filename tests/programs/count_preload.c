@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -41,6 +42,8 @@ struct counts {
     uint64_t unmatched_frees;
     // Blocks for which the table had no room: the counts of frees are too low.
     uint64_t untracked;
+    // Threads that called the allocator and have ended, the first one apart.
+    uint64_t ended_threads;
 };
 
 static struct counts early_counts;
@@ -48,6 +51,11 @@ static struct counts *counts = &early_counts;
 
 // Inside a call: what the allocator calls itself is its own affair.
 static __thread int is_inside __attribute__((tls_model("initial-exec")));
+
+// Its destructor tells that a thread ends.
+static pthread_key_t thread_end;
+static int has_thread_end;
+static __thread int is_known __attribute__((tls_model("initial-exec")));
 
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
@@ -57,7 +65,27 @@ void *__libc_valloc(size_t);
 void *__libc_pvalloc(size_t);
 void __libc_free(void *);
 
+static void add(uint64_t *counter, uint64_t value) {
+    __atomic_fetch_add(counter, value, __ATOMIC_RELAXED);
+}
+
+static void count_ended_thread(void *unused) {
+    (void)unused;
+    add(&counts->ended_threads, 1);
+}
+
+// At every call: has the thread's end counted.
+static void know_thread(void) {
+    if (is_known || !has_thread_end) return;
+    is_known = 1;
+    // Of the first keys, which need no memory.
+    pthread_setspecific(thread_end, &thread_end);
+}
+
 __attribute__((constructor)) static void move_counts_to_file(void) {
+    // The thread that is here now ends with the program.
+    is_known = 1;
+    has_thread_end = pthread_key_create(&thread_end, count_ended_thread) == 0;
     const char *path = getenv("ALLOCATION_COUNTS");
     if (!path) return;
     int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -68,10 +96,6 @@ __attribute__((constructor)) static void move_counts_to_file(void) {
     // Before this the program has one thread.
     *(struct counts *)place = early_counts;
     counts = place;
-}
-
-static void add(uint64_t *counter, uint64_t value) {
-    __atomic_fetch_add(counter, value, __ATOMIC_RELAXED);
 }
 
 // Live blocks by address: open addressing, one lock. Address 0 is an empty slot.
@@ -144,6 +168,7 @@ static int untrack(void *address, size_t *size) {
 }
 
 static void *allocated(enum function function, void *address, size_t size) {
+    know_thread();
     if (address) {
         track(address, size);
         add(&counts->allocated[function].blocks, 1);
@@ -153,6 +178,7 @@ static void *allocated(enum function function, void *address, size_t size) {
 }
 
 static void freed(int was_tracked, size_t size) {
+    know_thread();
     if (was_tracked) {
         add(&counts->freed_blocks, 1);
         add(&counts->freed_bytes, size);
