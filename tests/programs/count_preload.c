@@ -1,10 +1,11 @@
-// Counts what a program asks of the allocator, without knowing of memtrace:
-// a library to preload before any program. The suite compares its counts with
-// a trace of the same run.
+// A second opinion: counts what a program that nobody here wrote asks of the
+// allocator. Preloaded, it passes each call on and keeps its counts in the file
+// that COUNT_FILE names, where they are whole however the program ends, calls
+// of its last destructors included. Until the library's constructor they lie in
+// the library.
 //
-// The counts lie in a file of the suite's, mapped: they are whole however and
-// whenever the program ends, calls of its last destructors included. Until the
-// library's constructor they lie in the library.
+// A call that the allocator makes of itself (reallocarray calls realloc) is not
+// counted again. Children are not counted: the file is the first process's.
 //
 // It calls glibc by the names that glibc exports beside the usual ones; only
 // what has no such name is looked up. Nothing here allocates.
@@ -19,7 +20,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-// The numbers of the functions are those of tests/world/programs.rs.
+// The numbers of the functions are those of tests/support/count.rs.
 enum function {
     MALLOC,
     CALLOC,
@@ -82,17 +83,25 @@ static void know_thread(void) {
     pthread_setspecific(thread_end, &thread_end);
 }
 
+// In a child: what it does is not the program's.
+static void count_elsewhere(void) {
+    counts = &early_counts;
+}
+
 __attribute__((constructor)) static void move_counts_to_file(void) {
+    pthread_atfork(NULL, NULL, count_elsewhere);
     // The thread that is here now ends with the program.
     is_known = 1;
     has_thread_end = pthread_key_create(&thread_end, count_ended_thread) == 0;
-    const char *path = getenv("ALLOCATION_COUNTS");
+    const char *path = getenv("COUNT_FILE");
     if (!path) return;
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    // Made by whoever comes first; later programs of the same family stay out.
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return;
+    if (ftruncate(fd, sizeof *counts) != 0) _exit(92);
     void *place = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
-    if (place == MAP_FAILED) return;
+    if (place == MAP_FAILED) _exit(92);
     // Before this the program has one thread.
     *(struct counts *)place = early_counts;
     counts = place;

@@ -138,6 +138,7 @@ impl Collected {
 #[must_use]
 pub fn has_program(name: &str) -> bool {
     std::env::var_os("PATH")
+        // `join` of an absolute path is that path.
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()))
 }
 
@@ -163,5 +164,5 @@ pub fn run_tool(name: &str, arguments: &[&str]) -> String {
         "{name} {arguments:?}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -103,8 +103,13 @@ impl Talk {
 
     /// Lets it go on from a barrier.
     pub fn go(&mut self) {
+        self.say("go");
+    }
+
+    /// Sends it a line.
+    pub fn say(&mut self, line: &str) {
         // A program that is gone is noticed by who waits for what it says.
-        let _ = self.input.as_mut().unwrap().write_all(b"go\n");
+        let _ = writeln!(self.input.as_mut().unwrap(), "{line}");
     }
 
     /// Waits for the whole truth.

@@ -7,9 +7,9 @@ pub struct Control {
     /// 1 while calls count. Opens after the last probe is in and shuts before
     /// the first goes, because attaching and detaching are not atomic.
     pub gate: u64,
-    /// Random for each trace: seeds the site and sampling hashes.
+    /// Random for each trace: seeds the site hash.
     pub seed: u64,
-    /// One address in `1 << sample_shift` is recorded; 0 records all.
+    /// One allocation in `1 << sample_shift` is recorded; 0 records all.
     pub sample_shift: u32,
     /// Blocks of this many bytes and more are always recorded.
     pub always_bytes: u32,

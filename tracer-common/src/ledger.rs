@@ -33,15 +33,3 @@ pub struct Block {
     /// whatever the sampling rate is by then.
     pub weight_shift: u32,
 }
-
-/// Spreads an address for address-hash sampling; `seed` keeps a target from
-/// choosing addresses that are never (or always) sampled.
-#[inline(always)]
-#[must_use]
-pub const fn address_hash(address: u64, seed: u64) -> u64 {
-    // The finaliser of MurmurHash3: every input bit reaches every output bit.
-    let mut hash = (address >> 4) ^ seed;
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
-}

@@ -62,7 +62,7 @@ pub fn walk_frame_pointers(
 /// ten that do not.
 #[inline(always)]
 const fn is_caller_of(next: u64, frame_pointer: u64) -> bool {
-    next > frame_pointer && next % 8 == 0
+    next > frame_pointer && next.is_multiple_of(8)
 }
 
 #[cfg(test)]

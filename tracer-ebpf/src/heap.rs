@@ -4,7 +4,10 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::BPF_NOEXIST,
-    helpers::{bpf_get_current_pid_tgid, bpf_probe_read_user, generated::bpf_get_attach_cookie},
+    helpers::{
+        bpf_get_current_pid_tgid, bpf_get_prandom_u32, bpf_probe_read_user,
+        generated::bpf_get_attach_cookie,
+    },
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
@@ -12,7 +15,7 @@ use tracer_common::{
     call::{Call, Return, ThreadCalls},
     control::Control,
     counter::Counter,
-    ledger::{Block, BlockKey, address_hash},
+    ledger::{Block, BlockKey},
     source::{Source, saturating_product},
 };
 
@@ -160,13 +163,13 @@ fn leave(registers: Registers, source: u32) -> Option<()> {
     };
     let address = result_of(&call, registers.result());
     if call.pointer != 0 && source != Source::PosixMemalign as u32 {
-        settle_old_block(&call, address);
+        settle_old_block(control, &call, address);
     }
     if address == 0 {
         count(Counter::FailedCall, 1, 0);
         return None;
     }
-    let weight_shift = weight_of(control, address, call.size)?;
+    let weight_shift = weight_of(control, call.size)?;
     let (site, counters) = stack::site_of(registers, control, record, &call)?;
     let block = Block {
         size: call.size,
@@ -200,7 +203,7 @@ fn result_of(call: &Call, result: u64) -> u64 {
 
 /// What became of the block that realloc was given.
 #[inline(always)]
-fn settle_old_block(call: &Call, result: u64) {
+fn settle_old_block(control: &Control, call: &Call, result: u64) {
     // glibc: realloc(old, 0) frees and returns NULL; any other NULL is a
     // failure that leaves the old block as it was (malloc/malloc.c).
     let failed = result == 0 && call.size != 0;
@@ -210,19 +213,23 @@ fn settle_old_block(call: &Call, result: u64) {
         } else {
             ledger::count_freed(&call.taken);
         }
-    } else if !failed {
+    } else if !failed && control.sample_shift == 0 {
         count(Counter::UnmatchedFree, 1, 0);
     }
 }
 
 /// How many blocks (as a power of two) this one stands for; `None` if it is passed over.
 #[inline(always)]
-fn weight_of(control: &Control, address: u64, size: u64) -> Option<u32> {
+fn weight_of(control: &Control, size: u64) -> Option<u32> {
     let shift = control.sample_shift & 31;
     if shift == 0 || size >= u64::from(control.always_bytes) {
         return Some(0);
     }
-    if address_hash(address, control.seed) & ((1 << shift) - 1) != 0 {
+    // By chance, not by a hash of the address: allocators hand the same few
+    // addresses out again and again, and a sample of those says nothing of how
+    // often. Frees need not know: what the ledger does not hold was passed over.
+    // SAFETY: no arguments.
+    if unsafe { bpf_get_prandom_u32() } & ((1 << shift) - 1) != 0 {
         count(Counter::SampledOut, 1, size);
         return None;
     }
@@ -234,10 +241,12 @@ fn free(address: u64) -> Option<()> {
     if address == 0 {
         return None;
     }
-    open_gate()?;
+    let control = open_gate()?;
     let space = space::current()?;
     match ledger::take(&block_key(address, space)) {
         Some(block) => ledger::count_freed(&block),
+        // While sampling, most frees are of blocks that were passed over.
+        None if control.sample_shift != 0 => {}
         None => count_unmatched(address),
     }
     Some(())

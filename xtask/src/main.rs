@@ -1,3 +1,32 @@
-//! The workshop.
+//! memtrace's workshop: `cargo xtask ebpf` builds and checks the eBPF object.
 
-fn main() {}
+mod ebpf;
+mod record;
+mod toolchain;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "memtrace's workshop")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the eBPF object from source, for committing.
+    Ebpf {
+        /// Build it beside the committed one instead, into
+        /// target/ebpf/checked.bpf.o, and fail if the committed one is stale.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Ebpf { check: false } => ebpf::build(),
+        Command::Ebpf { check: true } => ebpf::check(),
+    }
+}

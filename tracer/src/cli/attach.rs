@@ -23,8 +23,8 @@ use crate::{
     render::status::{StatusView, status},
 };
 
-/// Time between looks at the trace.
-pub const POLL: Duration = Duration::from_millis(250);
+/// Time between ticks, at which the ledger's clock moves on.
+pub const TICK: Duration = Duration::from_millis(250);
 
 pub fn run(arguments: &arguments::Attach, printer: &Printer) -> anyhow::Result<ExitCode> {
     let pid = arguments.pid.context("which process? memtrace -p PID")?;
@@ -81,6 +81,7 @@ pub fn trace_process(
 struct AskedToEnd {
     interrupted: Signal,
     terminated: Signal,
+    hung_up: Signal,
 }
 
 impl AskedToEnd {
@@ -88,6 +89,7 @@ impl AskedToEnd {
         Ok(Self {
             interrupted: signal(SignalKind::interrupt())?,
             terminated: signal(SignalKind::terminate())?,
+            hung_up: signal(SignalKind::hangup())?,
         })
     }
 }
@@ -103,12 +105,13 @@ async fn follow(
     let pidfd = watch(target.pidfd().try_clone()?)?;
     let mut events = watch(session.events()?)?;
     let end = duration.map(|duration| Instant::now() + duration);
-    let mut ticks = interval(POLL);
+    let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = asked.interrupted.recv() => return Ok(Ended::Asked),
             _ = asked.terminated.recv() => return Ok(Ended::Asked),
+            _ = asked.hung_up.recv() => return Ok(Ended::Asked),
             () = until(end) => return Ok(Ended::Asked),
             ready = pidfd.readable() => {
                 drop(ready?);
@@ -123,10 +126,11 @@ async fn follow(
                 }
             }
             _ = ticks.tick() => {
-                let now = session.poll(target)?;
-                show(&now, duration, printer);
-                if now.must_end {
-                    return Ok(Ended::Overhead);
+                if let Some(now) = session.tick(target)? {
+                    show(&now, duration, printer);
+                    if now.must_end {
+                        return Ok(Ended::Overhead);
+                    }
                 }
             }
         }

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     arguments,
-    attach::{POLL, say_ready, until},
+    attach::{TICK, say_ready, until},
     outcome,
     printer::Printer,
 };
@@ -133,7 +133,7 @@ impl Child {
         let mut interrupted = signal(SignalKind::interrupt())?;
         let mut terminated = signal(SignalKind::terminate())?;
         let end = duration.map(|duration| Instant::now() + duration);
-        let mut ticks = interval(POLL);
+        let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -151,7 +151,7 @@ impl Child {
                 }
                 () = until(end) => return Ok((Ended::Asked, None)),
                 _ = ticks.tick() => if let (Stage::Running, Some(target)) = (self.stage, &self.target)
-                    && session.poll(target)?.must_end
+                    && session.tick(target)?.is_some_and(|now| now.must_end)
                 {
                     return Ok((Ended::Overhead, None));
                 },

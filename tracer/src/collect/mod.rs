@@ -3,10 +3,14 @@
 
 mod allocator;
 mod clock;
+mod cost;
 mod error;
+mod events;
 mod finish;
+mod floor;
 mod footprint;
 mod launch;
+mod look;
 mod mappings;
 mod names;
 mod overhead;
@@ -15,7 +19,10 @@ mod target;
 
 pub use clock::utc_now;
 pub use error::CollectError;
+pub use events::Events;
+pub use floor::attach_floor;
 pub use launch::{Launched, RunAs, Wait};
+pub use look::Status;
 pub use overhead::Limit;
-pub use session::{Ended, Events, Options, Session, Status, attach_floor};
+pub use session::{Ended, Options, Session};
 pub use target::TargetProcess;

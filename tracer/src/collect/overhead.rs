@@ -53,7 +53,7 @@ impl Load {
 pub enum Decision {
     /// Go on.
     Keep,
-    /// Record one address in `1 << shift` from now on.
+    /// Record one allocation in `1 << shift` from now on.
     Sample {
         /// See [`Decision::Sample`].
         shift: u32,
@@ -62,7 +62,7 @@ pub enum Decision {
     End,
 }
 
-/// One address in 64: enough to leave little but the traps.
+/// One allocation in 64: enough to leave little but the traps.
 pub const SAMPLE_SHIFT: u32 = 6;
 /// Blocks from this size on are recorded even when sampling: they are few.
 pub const ALWAYS_BYTES: u32 = 64 * 1024;

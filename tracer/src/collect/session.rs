@@ -1,17 +1,9 @@
 //! One trace: attaching, following the target while it runs, and ending.
 
-use std::{
-    fs::File,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
-    time::{Duration, Instant},
-};
+use std::{fs::File, time::Instant};
 
-use aya::maps::{MapData, RingBuf};
-use tracer_common::{
-    control::{
-        Control, EVENT_EXEC, SpaceSettings, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER, Target,
-    },
-    source::Source,
+use tracer_common::control::{
+    Control, SpaceSettings, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER, Target,
 };
 
 use super::{
@@ -20,12 +12,12 @@ use super::{
     clock::Moment,
     finish,
     mappings::Mappings,
-    overhead::{ALWAYS_BYTES, Decision, Governor, Limit, Load},
+    overhead::{ALWAYS_BYTES, Governor, Limit},
 };
 use crate::{
     model::{Counts, Exit, Process, Report, Sampling},
     probe::{Kernel, Limits, Point, ProgramName, canary},
-    symbolize::{FileWorker, open::open_perf_map},
+    symbolize::FileWorker,
 };
 
 /// How to trace.
@@ -48,25 +40,6 @@ pub enum Ended {
     Overhead,
 }
 
-/// Where a trace stands, while it runs.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// Since the gate opened.
-    pub elapsed: Duration,
-    /// Sums over all sites; approximate while calls run.
-    pub counts: Counts,
-    /// Allocations and frees a second, since the last status.
-    pub calls_per_second: f64,
-    /// Sites that grew most since the start: a name and live bytes.
-    pub growers: Vec<(String, i64)>,
-    /// Calls lost so far.
-    pub lost_calls: u64,
-    /// Whether it is sampling.
-    pub is_sampled: bool,
-    /// The cost came over the limit and stays there: end the trace.
-    pub must_end: bool,
-}
-
 /// One address space under trace.
 pub(super) struct Space {
     /// Its number.
@@ -77,7 +50,7 @@ pub(super) struct Space {
     pub mappings: Mappings,
     /// Its perf map, once it wrote one.
     pub perf_map: Option<File>,
-    allocator_code: [[u64; 2]; tracer_common::control::ALLOCATOR_RANGES],
+    pub(super) allocator_code: [[u64; 2]; tracer_common::control::ALLOCATOR_RANGES],
 }
 
 /// A trace that runs.
@@ -92,17 +65,11 @@ pub struct Session {
     pub(super) notes: Vec<String>,
     pub(super) names: super::names::Names,
     pub(super) governor: Governor,
-    findings: canary::Findings,
+    pub(super) findings: canary::Findings,
     probed: Vec<((u64, u64), u32)>,
-    statistics: Option<Statistics>,
-    last: Option<(Instant, Counts)>,
-}
-
-/// A stretch of time over which the kernel measures our programs.
-struct Statistics {
-    _enabled: std::os::fd::OwnedFd,
-    target_cpu_ns: u64,
-    before: Load,
+    pub(super) statistics: Option<super::cost::Statistics>,
+    pub(super) last: Option<(Instant, Counts)>,
+    pub(super) ticks: u32,
 }
 
 impl Session {
@@ -135,6 +102,7 @@ impl Session {
             probed: Vec::new(),
             statistics: None,
             last: None,
+            ticks: 0,
         })
     }
 
@@ -291,157 +259,6 @@ impl Session {
         self.spaces.iter().map(|space| &space.process)
     }
 
-    /// Follows the target and tells where the trace stands. To be called every
-    /// quarter of a second or so.
-    pub fn poll(&mut self, target: &TargetProcess) -> Result<Status, CollectError> {
-        self.control.now_mark = self.start.mark();
-        self.kernel.set_control(&self.control)?;
-        self.follow_mappings(target)?;
-        let mut counts = Counts::default();
-        let mut largest: Vec<(u64, u64)> = Vec::new();
-        self.kernel.sites(|key, site| {
-            let one = finish::counts_of(site);
-            counts += one;
-            if one.live_bytes > 0 {
-                largest.push((one.live_bytes, *key));
-            }
-        })?;
-        largest.sort_unstable_by(|a, b| b.cmp(a));
-        largest.truncate(3);
-        let growers = self.name_sites(&largest)?;
-        let now = Instant::now();
-        let calls = |counts: &Counts| counts.allocated_blocks + counts.freed_blocks;
-        let calls_per_second = self.last.as_ref().map_or(0.0, |(then, before)| {
-            calls(&counts).saturating_sub(calls(before)) as f64
-                / now.duration_since(*then).as_secs_f64().max(1e-3)
-        });
-        self.last = Some((now, counts));
-        let must_end = self.govern(target)?;
-        Ok(Status {
-            elapsed: Duration::from_nanos(
-                Moment::now()
-                    .monotonic_ns
-                    .saturating_sub(self.start.monotonic_ns),
-            ),
-            counts,
-            calls_per_second,
-            growers,
-            lost_calls: finish::losses(&self.kernel.counts()?)
-                .iter()
-                .map(|loss| loss.calls)
-                .sum(),
-            is_sampled: self.sampling.is_some(),
-            must_end,
-        })
-    }
-
-    /// Looks at the mappings and the perf map again: both must be had while the process lives.
-    fn follow_mappings(&mut self, target: &TargetProcess) -> Result<(), CollectError> {
-        let Some(space) = self.spaces.last_mut() else {
-            return Ok(());
-        };
-        if space.perf_map.is_none() {
-            space.perf_map = open_perf_map(target.pid, target.ns_pid, target.uid).ok();
-        }
-        // The process may be gone by now; its end is seen elsewhere.
-        if matches!(space.mappings.refresh(target.pid), Ok(true)) {
-            let settings = SpaceSettings {
-                mapping_generation: space.mappings.generation(),
-                allocator: space.allocator_code,
-            };
-            self.kernel.set_space(space.id, &settings)?;
-        }
-        Ok(())
-    }
-
-    /// Short names of sites, for the status line.
-    fn name_sites(&mut self, sites: &[(u64, u64)]) -> Result<Vec<(String, i64)>, CollectError> {
-        let mut found = Vec::new();
-        self.kernel.sites(|key, site| {
-            if let Some((live, _)) = sites.iter().find(|(_, wanted)| wanted == key) {
-                found.push((*live, *site));
-            }
-        })?;
-        found.sort_unstable_by_key(|(live, _)| std::cmp::Reverse(*live));
-        let mut growers = Vec::new();
-        for (live, site) in found {
-            let Some(space) = self
-                .spaces
-                .iter()
-                .find(|space| space.id == site.identity.space)
-            else {
-                continue;
-            };
-            let places = finish::places_of(space, &site);
-            self.names
-                .look_up(places.iter(), space.perf_map.as_ref(), &mut self.worker);
-            let frames = self.names.frames(&places);
-            let name = frames.iter().find_map(|frame| frame.function.clone());
-            growers.push((name.unwrap_or_else(|| "(no name)".to_owned()), live as i64));
-        }
-        Ok(growers)
-    }
-
-    /// Measures what tracing costs in every other call, and acts on it.
-    fn govern(&mut self, target: &TargetProcess) -> Result<bool, CollectError> {
-        let Some(statistics) = self.statistics.take() else {
-            self.statistics =
-                aya::sys::enable_stats(aya::sys::Stats::RunTime)
-                    .ok()
-                    .map(|enabled| Statistics {
-                        _enabled: enabled,
-                        target_cpu_ns: cpu_ns(target.pid),
-                        before: self.load(),
-                    });
-            return Ok(false);
-        };
-        let after = self.load();
-        let load = Load {
-            entry_hits: after.entry_hits - statistics.before.entry_hits,
-            return_hits: after.return_hits - statistics.before.return_hits,
-            run_ns: after.run_ns - statistics.before.run_ns,
-            target_cpu_ns: cpu_ns(target.pid).saturating_sub(statistics.target_cpu_ns),
-        };
-        match self.governor.judge(&load) {
-            Decision::Keep => Ok(false),
-            Decision::End => Ok(true),
-            Decision::Sample { shift } => {
-                self.control.sample_shift = shift;
-                self.kernel.set_control(&self.control)?;
-                self.sampling = Some(Sampling {
-                    reason: format!(
-                        "tracing every call took {:.0}% of the target's CPU time",
-                        load.share(&self.findings.traps) * 100.0
-                    ),
-                    since_seconds: Moment::now()
-                        .monotonic_ns
-                        .saturating_sub(self.start.monotonic_ns)
-                        as f64
-                        / 1e9,
-                    one_in: 1 << shift,
-                    always_bytes: u64::from(self.control.always_bytes),
-                    passed_over: 0,
-                });
-                Ok(false)
-            }
-        }
-    }
-
-    fn load(&self) -> Load {
-        let run = |name| self.kernel.run_statistics(name).unwrap_or_default();
-        let (entry, at_return, free) = (
-            run(ProgramName::Entry),
-            run(ProgramName::Return),
-            run(ProgramName::Free),
-        );
-        Load {
-            entry_hits: entry.0 + free.0,
-            return_hits: at_return.0,
-            run_ns: entry.1 + at_return.1 + free.1,
-            target_cpu_ns: 0,
-        }
-    }
-
     /// Ends the trace: shuts the gate, takes the probes away and reads the quiet ledger.
     pub fn finish(mut self, target: &TargetProcess, ended: Ended) -> Result<Report, CollectError> {
         self.control.gate = 0;
@@ -462,85 +279,16 @@ impl Session {
         finish::report(self, end)
     }
 
-    /// Takes the kernel's events; `saw_exec` must be asked when they come.
-    pub fn events(&mut self) -> Result<Events, CollectError> {
-        Ok(Events {
-            ring: self.kernel.take_events()?,
-        })
-    }
-
     /// Marks the newest program as replaced by another.
     pub fn execed(&mut self) {
         if let Some(space) = self.spaces.last_mut() {
             space.process.exit = Some(Exit::Exec);
         }
     }
-
-    /// Kernel memory of the maps, bytes.
-    #[must_use]
-    pub fn map_bytes(&self) -> u64 {
-        self.kernel.map_bytes()
-    }
 }
 
-/// What the kernel side reports as it happens.
-pub struct Events {
-    ring: RingBuf<MapData>,
-}
-
-impl Events {
-    /// Takes what has come; whether the process replaced its program.
-    pub fn saw_exec(&mut self, pid: u32) -> bool {
-        let exec = [EVENT_EXEC.to_ne_bytes(), pid.to_ne_bytes()].concat();
-        let mut seen = false;
-        while let Some(event) = self.ring.next() {
-            seen |= *event == exec[..];
-        }
-        seen
-    }
-}
-
-impl AsFd for Events {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.ring.as_fd()
-    }
-}
-
-impl AsRawFd for Events {
-    fn as_raw_fd(&self) -> RawFd {
-        self.ring.as_raw_fd()
-    }
-}
-
-/// Attaches empty programs where a trace of malloc and free has its own. They
-/// go when the result is dropped.
-pub fn attach_floor(pid: u32) -> Result<Kernel, CollectError> {
-    let mut kernel = Kernel::load(&Limits::default(), true)?;
-    let mut mappings = Mappings::default();
-    mappings.refresh(pid)?;
-    let found = allocator::find(mappings.current(), &mut FileWorker::start()?)?;
-    let allocator = found
-        .allocators
-        .first()
-        .ok_or_else(|| no_allocator(pid, &found))?;
-    let file = allocator::open_file(&allocator.file, pid)?;
-    let malloc: Vec<Point> = allocator
-        .entries
-        .iter()
-        .filter(|point| point.cookie == Source::Malloc as u64)
-        .copied()
-        .collect();
-    kernel.attach(ProgramName::EmptyReturn, file, &malloc, pid)?;
-    kernel.attach(
-        ProgramName::EmptyEntry,
-        file,
-        &[malloc, allocator.frees.clone()].concat(),
-        pid,
-    )?;
-    Ok(kernel)
-}
-
-fn no_allocator(pid: u32, found: &Found) -> CollectError {
+/// Why a process cannot be traced that has no glibc.
+pub(super) fn no_allocator(pid: u32, found: &Found) -> CollectError {
     let found = if found.is_static {
         "it is a static program, with a malloc of its own".to_owned()
     } else if !found.not_covered.is_empty() {
@@ -549,25 +297,6 @@ fn no_allocator(pid: u32, found: &Found) -> CollectError {
         "no glibc is mapped".to_owned()
     };
     CollectError::NoAllocator { pid, found }
-}
-
-/// CPU time of a process, ns; 0 when it is gone.
-fn cpu_ns(pid: u32) -> u64 {
-    let mut clock = 0;
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: both write to what they are given.
-    let gone = unsafe {
-        libc::clock_getcpuclockid(pid as i32, &raw mut clock) != 0
-            || libc::clock_gettime(clock, &raw mut time) != 0
-    };
-    if gone {
-        0
-    } else {
-        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-    }
 }
 
 fn random() -> Result<u64, CollectError> {

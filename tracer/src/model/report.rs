@@ -28,7 +28,7 @@ pub struct Report {
     /// Sums over all sites.
     pub totals: Totals,
     /// Frees of blocks that the ledger never held: older than the window, or
-    /// the allocator's own. Not loss.
+    /// the allocator's own. Not loss. Counted until sampling began.
     #[serde(with = "super::wide")]
     pub unmatched_frees: u64,
     /// Largest live bytes first.

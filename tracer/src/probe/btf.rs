@@ -91,7 +91,7 @@ mod tests {
         };
         let offset = member_offset(&bytes, "task_struct", "mm").expect("task_struct has mm");
         assert!(
-            offset > 0 && offset < 16384 && offset % 8 == 0,
+            offset > 0 && offset < 16384 && offset.is_multiple_of(8),
             "offset {offset}"
         );
         assert_eq!(member_offset(&bytes, "task_struct", "no_such_member"), None);

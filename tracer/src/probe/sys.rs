@@ -172,6 +172,7 @@ pub fn read_hash_map<K: aya::Pod, V: aya::Pod>(
         };
         // SAFETY: the kernel wrote this many, of types valid for any bits.
         let count = unsafe { attributes.batch.count } as usize;
+        // SAFETY: as above.
         unsafe {
             keys.set_len(count.min(room));
             values.set_len(count.min(room));

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use inferno::flamegraph::{self, Options, TextTruncateDirection, color};
 
-use crate::model::{Level, Report};
+use crate::model::{Level, Report, Site};
 
 use super::layout::{cut_end, width};
 use super::{folded, loss, names, words};
@@ -27,6 +27,9 @@ const SUBTITLE_COLUMNS: usize = 160;
 
 /// Causes of loss named in the subtitle, where they fit.
 const CAUSES_MAX: usize = 4;
+
+/// Said where there is room: the numbers come first.
+const APPROXIMATE: &str = " · frames below the callers may be wrong";
 
 /// Writes the picture; for a report without live bytes, one that says so.
 ///
@@ -91,11 +94,18 @@ fn title(report: &Report) -> String {
 }
 
 fn subtitle(report: &Report) -> String {
-    (1..=CAUSES_MAX)
+    let mut text = (1..=CAUSES_MAX)
         .rev()
         .map(|causes| subtitle_with(report, causes))
         .find(|text| width(text) <= SUBTITLE_COLUMNS)
-        .unwrap_or_else(|| subtitle_with(report, 0))
+        .unwrap_or_else(|| subtitle_with(report, 0));
+    let is_approximate = |site: &Site| site.frames.iter().any(|frame| frame.approximate);
+    if report.sites.iter().any(is_approximate)
+        && width(&text) + width(APPROXIMATE) <= SUBTITLE_COLUMNS
+    {
+        text.push_str(APPROXIMATE);
+    }
+    text
 }
 
 fn subtitle_with(report: &Report, causes: usize) -> String {

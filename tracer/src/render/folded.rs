@@ -3,7 +3,7 @@
 //! One line a site that holds live bytes: the process, the frames outermost
 //! first, the allocator function; between them `;`; then a space and the bytes.
 //! Marks are those of the field: `_[i]` for an inlined frame, `_[j]` for one
-//! of code made at run time; ` (?)` for a frame that may be wrong.
+//! of code made at run time.
 
 use std::io::{self, Write};
 
@@ -102,7 +102,7 @@ mod tests {
             folded(&sample::small()),
             "node (4242);main;v8::Run(int);JS:~onRequest /srv/app.js:7:1_[j];\
              keep<[u8: 8]>_[i];leak_buffer;malloc 8388608\n\
-             node (4242);libuv.so.1+0x1f0 (?);calloc 1048576\n\
+             node (4242);libuv.so.1+0x1f0;calloc 1048576\n\
              node (4242);[stack lost];realloc 512\n"
         );
     }

@@ -58,18 +58,13 @@ pub fn basename(path: &str) -> &str {
     }
 }
 
-/// Name of a frame's function, else `module+0xoffset`; `(?)` marks a frame
-/// that may be wrong.
+/// Name of a frame's function, else `module+0xoffset`.
 #[must_use]
 pub fn frame(frame: &Frame) -> String {
-    let mut name = match frame.function.as_deref() {
+    match frame.function.as_deref() {
         Some(function) if !function.trim().is_empty() => sanitize(function).into_owned(),
         _ => format!("{}+{:#x}", module(frame), frame.offset),
-    };
-    if frame.approximate {
-        name.push_str(" (?)");
     }
-    name
 }
 
 /// Last component of the path of a frame's module.
@@ -189,10 +184,10 @@ mod tests {
         assert_eq!(frame(&sample), "lib\u{fffd}z.so.1+0x1f0");
         sample.function = Some("deflate".to_owned());
         sample.approximate = true;
-        assert_eq!(frame(&sample), "deflate (?)");
+        assert_eq!(frame(&sample), "deflate");
         sample.module.clear();
         sample.function = Some(" ".to_owned());
-        assert_eq!(frame(&sample), "[unknown]+0x1f0 (?)");
+        assert_eq!(frame(&sample), "[unknown]+0x1f0");
     }
 
     /// The place of a frame is its line where that is known, else its module.

@@ -197,7 +197,7 @@ fn sites(report: &Report, page: Page, lines: &mut Vec<String>) {
         lines.push(String::new());
     }
     if guessed {
-        lines.push("(?) marks frames that may be wrong.".to_owned());
+        lines.extend(wrap(words::APPROXIMATE, "", page.columns));
         lines.push(String::new());
     }
 }

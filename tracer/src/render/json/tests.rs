@@ -166,11 +166,15 @@ fn tells_newer_from_damaged() {
     }
 }
 
-/// The text is made to be read and to be compared by line.
+/// Each field and each site has a line of its own, and the text ends with one.
 #[test]
-fn the_text_is_indented_and_ends() {
+fn the_text_has_a_line_a_site() {
     let text = text(&sample::small());
-    assert!(text.starts_with("{\n  \"schema\": 1,\n") && text.ends_with("\n}\n"));
+    assert!(text.starts_with("{\n \"schema\": 1,\n") && text.ends_with("\n}\n"));
+    let sites = text
+        .lines()
+        .filter(|line| line.trim_start().starts_with('{') && line.contains("\"site_id\""));
+    assert_eq!(sites.count(), sample::small().sites.len());
 }
 
 proptest! {

@@ -37,12 +37,13 @@ All 3 sites with live bytes:
       main  node
 
   2.    1.0 MiB  11.1%, 1 block by calloc, oldest 29.5 s
-      libuv.so.1+0x1f0 (?)
+      libuv.so.1+0x1f0
 
   3.      512 B  <0.1%, 1 block by realloc, oldest 29.5 s
       [stack lost]
 
-(?) marks frames that may be wrong.
+Callers' callers are found by frame pointers: where code keeps none, frames are
+missing or wrong.
 
 lost  nothing
 "

@@ -1,0 +1,98 @@
+//! Measuring what a running trace costs its target, and acting on it.
+
+use std::os::fd::OwnedFd;
+
+use super::{
+    CollectError, Session, TargetProcess,
+    clock::Moment,
+    overhead::{Decision, Load},
+};
+use crate::{model::Sampling, probe::ProgramName};
+
+/// A stretch of time over which the kernel measures our programs.
+pub(super) struct Statistics {
+    _enabled: OwnedFd,
+    target_cpu_ns: u64,
+    before: Load,
+}
+
+impl Session {
+    /// Measures what tracing costs in every other call, and acts on it.
+    pub(super) fn govern(&mut self, target: &TargetProcess) -> Result<bool, CollectError> {
+        let Some(statistics) = self.statistics.take() else {
+            self.statistics =
+                aya::sys::enable_stats(aya::sys::Stats::RunTime)
+                    .ok()
+                    .map(|enabled| Statistics {
+                        _enabled: enabled,
+                        target_cpu_ns: cpu_ns(target.pid),
+                        before: self.load(),
+                    });
+            return Ok(false);
+        };
+        let after = self.load();
+        let load = Load {
+            entry_hits: after.entry_hits - statistics.before.entry_hits,
+            return_hits: after.return_hits - statistics.before.return_hits,
+            run_ns: after.run_ns - statistics.before.run_ns,
+            target_cpu_ns: cpu_ns(target.pid).saturating_sub(statistics.target_cpu_ns),
+        };
+        match self.governor.judge(&load) {
+            Decision::Keep => Ok(false),
+            Decision::End => Ok(true),
+            Decision::Sample { shift } => {
+                self.control.sample_shift = shift;
+                self.kernel.set_control(&self.control)?;
+                self.sampling = Some(Sampling {
+                    reason: format!(
+                        "tracing every call took {:.0}% of the target's CPU time",
+                        load.share(&self.findings.traps) * 100.0
+                    ),
+                    since_seconds: Moment::now()
+                        .monotonic_ns
+                        .saturating_sub(self.start.monotonic_ns)
+                        as f64
+                        / 1e9,
+                    one_in: 1 << shift,
+                    always_bytes: u64::from(self.control.always_bytes),
+                    passed_over: 0,
+                });
+                Ok(false)
+            }
+        }
+    }
+
+    fn load(&self) -> Load {
+        let run = |name| self.kernel.run_statistics(name).unwrap_or_default();
+        let (entry, at_return, free) = (
+            run(ProgramName::Entry),
+            run(ProgramName::Return),
+            run(ProgramName::Free),
+        );
+        Load {
+            entry_hits: entry.0 + free.0,
+            return_hits: at_return.0,
+            run_ns: entry.1 + at_return.1 + free.1,
+            target_cpu_ns: 0,
+        }
+    }
+}
+
+/// CPU time of a process, ns; 0 when it is gone.
+fn cpu_ns(pid: u32) -> u64 {
+    let mut clock = 0;
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: both write to what they are given.
+    let gone = unsafe {
+        libc::clock_getcpuclockid(pid as i32, &raw mut clock) != 0
+            || libc::clock_gettime(clock, &raw mut time) != 0
+    };
+    if gone {
+        0
+    } else {
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    }
+}

@@ -1,0 +1,132 @@
+//! Following a trace while it runs: the ledger's clock, the target's mappings,
+//! and where it stands.
+
+use std::time::{Duration, Instant};
+
+use tracer_common::{control::SpaceSettings, site::Site as KernelSite};
+
+use super::{CollectError, Session, TargetProcess, clock::Moment, finish};
+use crate::{model::Counts, symbolize::open::open_perf_map};
+
+/// Ticks that each bring a look: a costly trace must be noticed at once.
+const TICKS_AT_FIRST: u32 = 4;
+/// Later one in so many does.
+const TICKS_A_LOOK: u32 = 4;
+/// How many sites the status names.
+const GROWERS: usize = 3;
+
+/// Where a trace stands, while it runs.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Since the gate opened.
+    pub elapsed: Duration,
+    /// Sums over all sites; approximate while calls run.
+    pub counts: Counts,
+    /// Allocations and frees a second, since the last status.
+    pub calls_per_second: f64,
+    /// Sites that grew most since the start: a name and live bytes.
+    pub growers: Vec<(String, i64)>,
+    /// Calls lost so far.
+    pub lost_calls: u64,
+    /// Whether it is sampling.
+    pub is_sampled: bool,
+    /// The cost came over the limit and stays there: end the trace.
+    pub must_end: bool,
+}
+
+impl Session {
+    /// To be called every quarter of a second: moves the ledger's clock, and at
+    /// first each time, later once a second, follows the target and tells
+    /// where the trace stands.
+    pub fn tick(&mut self, target: &TargetProcess) -> Result<Option<Status>, CollectError> {
+        self.control.now_mark = self.start.mark();
+        self.kernel.set_control(&self.control)?;
+        self.ticks += 1;
+        if self.ticks > TICKS_AT_FIRST && !self.ticks.is_multiple_of(TICKS_A_LOOK) {
+            return Ok(None);
+        }
+        self.look(target).map(Some)
+    }
+
+    fn look(&mut self, target: &TargetProcess) -> Result<Status, CollectError> {
+        self.follow_mappings(target)?;
+        let mut counts = Counts::default();
+        let mut largest: Vec<(u64, KernelSite)> = Vec::with_capacity(GROWERS + 1);
+        self.kernel.sites(|_, site| {
+            let one = finish::counts_of(site);
+            counts += one;
+            if one.live_bytes > largest.last().map_or(0, |(live, _)| *live)
+                || largest.len() < GROWERS
+            {
+                largest.push((one.live_bytes, *site));
+                largest.sort_by_key(|(live, _)| std::cmp::Reverse(*live));
+                largest.truncate(GROWERS);
+            }
+        })?;
+        let growers = self.name_growers(&largest);
+        let now = Instant::now();
+        let calls = |counts: &Counts| counts.allocated_blocks + counts.freed_blocks;
+        let calls_per_second = self.last.as_ref().map_or(0.0, |(then, before)| {
+            calls(&counts).saturating_sub(calls(before)) as f64
+                / now.duration_since(*then).as_secs_f64().max(1e-3)
+        });
+        self.last = Some((now, counts));
+        let must_end = self.govern(target)?;
+        Ok(Status {
+            elapsed: Duration::from_nanos(
+                Moment::now()
+                    .monotonic_ns
+                    .saturating_sub(self.start.monotonic_ns),
+            ),
+            counts,
+            calls_per_second,
+            growers,
+            lost_calls: finish::losses(&self.kernel.counts()?)
+                .iter()
+                .map(|loss| loss.calls)
+                .sum(),
+            is_sampled: self.sampling.is_some(),
+            must_end,
+        })
+    }
+
+    /// Looks at the mappings and the perf map again: both must be had while the process lives.
+    pub(super) fn follow_mappings(&mut self, target: &TargetProcess) -> Result<(), CollectError> {
+        let Some(space) = self.spaces.last_mut() else {
+            return Ok(());
+        };
+        if space.perf_map.is_none() {
+            space.perf_map = open_perf_map(target.pid, target.ns_pid, target.uid).ok();
+        }
+        // The process may be gone by now; its end is seen elsewhere.
+        if matches!(space.mappings.refresh(target.pid), Ok(true)) {
+            let settings = SpaceSettings {
+                mapping_generation: space.mappings.generation(),
+                allocator: space.allocator_code,
+            };
+            self.kernel.set_space(space.id, &settings)?;
+        }
+        Ok(())
+    }
+
+    /// Short names of sites with their live bytes, for the status line.
+    fn name_growers(&mut self, sites: &[(u64, KernelSite)]) -> Vec<(String, i64)> {
+        let mut growers = Vec::new();
+        for (live, site) in sites.iter().filter(|(live, _)| *live > 0) {
+            let Some(space) = self
+                .spaces
+                .iter()
+                .find(|space| space.id == site.identity.space)
+            else {
+                continue;
+            };
+            let places = finish::places_of(space, site);
+            self.names
+                .look_up(places.iter(), space.perf_map.as_ref(), &mut self.worker);
+            let frames = self.names.frames(&places);
+            let name = frames.iter().find_map(|frame| frame.function.clone());
+            growers.push((name.unwrap_or_else(|| "(no name)".to_owned()), *live as i64));
+        }
+        growers
+    }
+}

@@ -1,0 +1,111 @@
+//! Building the eBPF object, and telling whether the committed one is stale.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    record::{self, Record},
+    toolchain::{self, Toolchain},
+};
+
+/// Where the committed object stands.
+const COMMITTED: &str = "tracer/ebpf/memtrace.bpf.o";
+/// Where `--check` leaves the one it built; the suite runs on it.
+const CHECKED: &str = "target/ebpf/checked.bpf.o";
+
+/// Builds the object and its record for committing.
+pub fn build() -> anyhow::Result<()> {
+    let root = root()?;
+    let toolchain = toolchain::find()?;
+    let object = compile(&root, &toolchain)?;
+    fs::create_dir_all(root.join("tracer/ebpf"))?;
+    fs::write(root.join(COMMITTED), &object)?;
+    Record::new(&root, &toolchain, &object)?.write(&root)?;
+    println!(
+        "{COMMITTED}: {} bytes, by {}",
+        object.len(),
+        toolchain.version
+    );
+    Ok(())
+}
+
+/// Rebuilds the object and fails if the committed one is not of these sources.
+pub fn check() -> anyhow::Result<()> {
+    let root = root()?;
+    let record = Record::read(&root)?;
+    let committed = fs::read(root.join(COMMITTED)).context(COMMITTED)?;
+    if record::sha256(&committed) != record.object_sha256 {
+        bail!(
+            "{COMMITTED} is not the object that its record tells of: run cargo xtask ebpf and commit both"
+        );
+    }
+    if record::sources(&root)? != record.sources_sha256 {
+        bail!("{COMMITTED} is stale, its sources have changed: run cargo xtask ebpf and commit it");
+    }
+    let toolchain = toolchain::find()?;
+    let object = compile(&root, &toolchain)?;
+    fs::write(root.join(CHECKED), &object)?;
+    if (&record.compiler, &record.linker) != (&toolchain.version, &toolchain.linker) {
+        println!(
+            "the committed object was built by {}; here is {}: sources agree, bytes are not compared",
+            record.compiler, toolchain.version
+        );
+    } else if object == committed {
+        println!("the committed object is what its sources give, byte for byte");
+    } else {
+        bail!("the same compiler gives another object: run cargo xtask ebpf and commit it");
+    }
+    Ok(())
+}
+
+fn compile(root: &Path, toolchain: &Toolchain) -> anyhow::Result<Vec<u8>> {
+    let target = root.join("target/ebpf");
+    let cargo_home = env::var("CARGO_HOME")
+        .or_else(|_| env::var("HOME").map(|home| format!("{home}/.cargo")))?;
+    // No path of this machine in the object.
+    let flags = format!(
+        "-C debuginfo=2 -C link-arg=--btf --remap-path-prefix={}=/memtrace --remap-path-prefix={cargo_home}=/cargo --remap-path-prefix={}=/rust",
+        root.display(),
+        toolchain.sysroot
+    );
+    let status = Command::new("cargo")
+        .current_dir(root)
+        .args([
+            "build",
+            "--release",
+            "--quiet",
+            "--locked",
+            "-Z",
+            "build-std=core",
+            "--package",
+            "tracer-ebpf",
+        ])
+        .args(["--target", "bpfel-unknown-none", "--target-dir"])
+        .arg(&target)
+        .env("RUSTC", &toolchain.rustc)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", flags)
+        .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", "bpf-linker")
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .status()
+        .context("cargo")?;
+    if !status.success() {
+        bail!("the eBPF object does not build");
+    }
+    Ok(fs::read(
+        target.join("bpfel-unknown-none/release/memtrace-ebpf"),
+    )?)
+}
+
+fn root() -> anyhow::Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Ok(here
+        .parent()
+        .context("xtask stands in the workspace")?
+        .to_path_buf())
+}
