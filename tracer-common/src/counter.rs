@@ -44,7 +44,9 @@ pub enum Counter {
     StackTruncated = 11,
     /// Not loss: allocations passed over by sampling.
     SampledOut = 12,
+    /// Not loss: child processes that the target started.
+    ChildProcess = 13,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 13;
+pub const COUNTERS: u32 = 14;

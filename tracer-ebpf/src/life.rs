@@ -1,17 +1,18 @@
 //! The life of a target: exec, the loader's changes, the end of threads.
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, generated::bpf_send_signal},
+    helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel, generated::bpf_send_signal},
     macros::{raw_tracepoint, uprobe},
     programs::{ProbeContext, RawTracePointContext},
 };
-use tracer_common::control::{
-    EVENT_EXEC, EVENT_LOADER, Event, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER,
+use tracer_common::{
+    control::{EVENT_EXEC, EVENT_LOADER, Event, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER},
+    counter::Counter,
 };
 
 use crate::{
     heap::count_missed_return,
-    maps::{EVENTS, TARGETS, THREADS},
+    maps::{EVENTS, TARGETS, THREADS, count},
     space,
 };
 
@@ -36,6 +37,32 @@ pub fn process_exec(_context: RawTracePointContext) -> i32 {
     let _ = THREADS.remove(thread);
     tell(EVENT_EXEC, tgid);
     stop_if(flags & TARGET_STOP_AT_EXEC);
+    0
+}
+
+/// Offset of `tgid` in `struct task_struct`, from the kernel's BTF. Set when loading.
+#[unsafe(no_mangle)]
+static TGID_OFFSET: u64 = 0;
+
+/// Raw tracepoint `sched_process_fork`: counts the target's children, which
+/// are not traced, so that the report can say so.
+#[raw_tracepoint(tracepoint = "sched_process_fork")]
+pub fn process_fork(context: RawTracePointContext) -> i32 {
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    // SAFETY: only asked whether it is there.
+    if unsafe { TARGETS.get(tgid) }.is_none() {
+        return 0;
+    }
+    // SAFETY: a global that user space sets before the object is loaded.
+    let offset = unsafe { core::ptr::read_volatile(&raw const TGID_OFFSET) };
+    // TP_PROTO(struct task_struct *parent, struct task_struct *child)
+    let child: *const u8 = context.arg(1);
+    // SAFETY: reads the new task's structure; faults are handled by the helper.
+    let child_tgid =
+        unsafe { bpf_probe_read_kernel(child.wrapping_add(offset as usize).cast::<u32>()) };
+    if child_tgid.is_ok_and(|child_tgid| child_tgid != tgid) {
+        count(Counter::ChildProcess, 1, 0);
+    }
     0
 }
 

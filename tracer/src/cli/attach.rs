@@ -115,7 +115,9 @@ async fn follow(
             () = until(end) => return Ok(Ended::Asked),
             ready = pidfd.readable() => {
                 drop(ready?);
-                return Ok(Ended::Target(target.exit()));
+                // An exec may have come before, and its event with it.
+                let exit = if events.get_mut().saw_exec(target.pid) { Exit::Exec } else { target.exit() };
+                return Ok(Ended::Target(exit));
             }
             ready = events.readable_mut() => {
                 let mut ready = ready?;

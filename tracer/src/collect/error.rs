@@ -11,6 +11,11 @@ pub enum CollectError {
         "no process has pid {0}. `ps -e` lists them; in a container use the pid that the host sees"
     )]
     NoSuchProcess(u32),
+    /// memtrace stands in a pid namespace of its own.
+    #[error(
+        "memtrace runs in a pid namespace (a container), where its pids are not the kernel's. Run it on the host, or start its container with the host's pid namespace (docker run --pid=host)"
+    )]
+    PidNamespace,
     /// The pid is a thread's.
     #[error("{thread} is a thread of process {process}. Trace the process: memtrace -p {process}")]
     Thread {

@@ -120,6 +120,12 @@ pub fn report(mut session: Session, end: Moment) -> Result<Report, CollectError>
     }
     let mut notes = session.notes;
     notes.extend(session.names.notes.iter().cloned());
+    let children = count_of(&counts, Counter::ChildProcess).calls;
+    if children > 0 {
+        notes.push(format!(
+            "Not covered: {children} child processes that were started meanwhile; what they allocate is not counted here."
+        ));
+    }
     Ok(Report {
         schema: SCHEMA,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),

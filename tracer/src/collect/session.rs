@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     model::{Counts, Exit, Process, Report, Sampling},
-    probe::{Kernel, Limits, Point, ProgramName, canary},
+    probe::{Kernel, Limits, Point, ProgramName, canary, features},
     symbolize::FileWorker,
 };
 
@@ -75,6 +75,9 @@ pub struct Session {
 impl Session {
     /// Loads the kernel side and tries it on a child of our own.
     pub fn prepare(options: &Options) -> Result<Self, CollectError> {
+        if !features::is_in_first_pid_namespace() {
+            return Err(CollectError::PidNamespace);
+        }
         let mut kernel = Kernel::load(&options.limits, true)?;
         let mut findings = canary::examine(&mut kernel)?;
         if kernel.is_multi() && !findings.sees_threads {

@@ -10,15 +10,22 @@ const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 const MAGIC: u16 = 0xeb9f;
 const KIND_STRUCT: u32 = 4;
 
-/// Byte offset of `member` in the kernel's `struct name`.
-pub fn kernel_member_offset(name: &str, member: &str) -> Result<u64, ProbeError> {
+/// Byte offsets of members of the kernel's `struct name`.
+pub fn kernel_member_offsets<const N: usize>(
+    name: &str,
+    members: [&str; N],
+) -> Result<[u64; N], ProbeError> {
     let no_btf = |reason: String| ProbeError::NoBtf {
         path: VMLINUX,
         reason,
     };
     let bytes = std::fs::read(VMLINUX).map_err(|error| no_btf(error.to_string()))?;
-    member_offset(&bytes, name, member)
-        .ok_or_else(|| no_btf(format!("no member {member} of struct {name} in it")))
+    let mut offsets = [0; N];
+    for (offset, member) in offsets.iter_mut().zip(members) {
+        *offset = member_offset(&bytes, name, member)
+            .ok_or_else(|| no_btf(format!("no member {member} of struct {name} in it")))?;
+    }
+    Ok(offsets)
 }
 
 fn member_offset(bytes: &[u8], name: &str, member: &str) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! What this kernel and these rights allow: features are tried, not guessed
 //! from versions.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use aya::{programs::ProgramType, sys::is_helper_supported};
 use aya_obj::generated::bpf_func_id;
@@ -35,7 +35,13 @@ pub enum State {
 /// Looks at everything.
 #[must_use]
 pub fn examine() -> Vec<Check> {
-    let mut checks = vec![rights(), lockdown(), btf(), seccomp_filter()];
+    let mut checks = vec![
+        rights(),
+        pid_namespace(),
+        lockdown(),
+        btf(),
+        seccomp_filter(),
+    ];
     match Kernel::load(&Limits::default(), true) {
         Err(error) => checks.push(Check {
             name: "eBPF programs",
@@ -74,6 +80,24 @@ pub fn examine() -> Vec<Check> {
     ));
     checks.push(map_files());
     checks
+}
+
+/// Whether pids here are those that the kernel side sees: the first pid
+/// namespace has a fixed inode (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
+#[must_use]
+pub fn is_in_first_pid_namespace() -> bool {
+    const FIRST: u64 = 0xEFFF_FFFC;
+    fs::metadata("/proc/self/ns/pid").is_ok_and(|namespace| namespace.ino() == FIRST)
+}
+
+fn pid_namespace() -> Check {
+    let first = is_in_first_pid_namespace();
+    Check {
+        name: "pid namespace",
+        state: if first { State::Good } else { State::Missing },
+        found: if first { "the host's" } else { "a container's" }.to_owned(),
+        without: "run on the host, or with the host's pid namespace (docker run --pid=host)",
+    }
 }
 
 fn rights() -> Check {
@@ -135,7 +159,7 @@ fn lockdown() -> Check {
 }
 
 fn btf() -> Check {
-    let offset = super::btf::kernel_member_offset("task_struct", "mm");
+    let offset = super::btf::kernel_member_offsets("task_struct", ["mm", "tgid"]);
     Check {
         name: "kernel types (BTF)",
         state: if offset.is_ok() {

@@ -74,6 +74,7 @@ impl Kernel {
     pub fn attach_life(&mut self) -> Result<(), ProbeError> {
         for (name, tracepoint) in [
             ("process_exec", "sched_process_exec"),
+            ("process_fork", "sched_process_fork"),
             ("thread_exit", "sched_process_exit"),
         ] {
             let program: &mut RawTracePoint = object::program(&mut self.ebpf, name)?;

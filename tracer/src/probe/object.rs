@@ -84,11 +84,12 @@ fn object() -> Result<std::borrow::Cow<'static, [u8]>, ProbeError> {
 
 /// Loads object and maps; nothing is attached and the gate is shut.
 pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Uprobes), ProbeError> {
-    let mm_offset = btf::kernel_member_offset("task_struct", "mm")?;
+    let [mm_offset, tgid_offset] = btf::kernel_member_offsets("task_struct", ["mm", "tgid"])?;
     let bytes = object()?;
     let mut ebpf = EbpfLoader::new()
         .btf(None)
         .override_global("MM_OFFSET", &mm_offset, true)
+        .override_global("TGID_OFFSET", &tgid_offset, true)
         .override_global(
             "HAS_TYPED_TASK",
             &has(BpfHelper::BPF_FUNC_get_current_task_btf),
@@ -99,7 +100,7 @@ pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Uprobes), Probe
         .map_max_entries("THREADS", limits.threads)
         .load(&bytes)
         .map_err(load_error)?;
-    for name in ["process_exec", "thread_exit"] {
+    for name in ["process_exec", "process_fork", "thread_exit"] {
         let program: &mut RawTracePoint = program(&mut ebpf, name)?;
         program
             .load()
