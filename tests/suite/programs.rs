@@ -81,9 +81,9 @@ fn python_without_pools() {
     needs_program!("/usr/bin/python3");
     let script = programs_dir().join("workload.py");
     let report = assert_agrees(
-        Command::new("/usr/bin/env")
-            .args(["PYTHONMALLOC=malloc", "/usr/bin/python3"])
-            .arg(script),
+        Command::new("/usr/bin/python3")
+            .arg(script)
+            .env("PYTHONMALLOC", "malloc"),
         |memtrace| assert_eq!(memtrace.talk().rest(), ["20000"]),
     );
     assert!(report.totals.counts.allocated_blocks > 40_000);

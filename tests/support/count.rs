@@ -99,6 +99,9 @@ impl Count {
             .arg("GLIBC_TUNABLES=glibc.malloc.tcache_count=0")
             .arg(variable("COUNT_FILE=", &file))
             .arg(variable("LD_PRELOAD=", &library))
+            .args(command.get_envs().filter_map(|(name, value)| {
+                Some(variable(&format!("{}=", name.to_str()?), value?.as_ref()))
+            }))
             .arg(command.get_program())
             .args(command.get_args());
         (Self(file), counted)
