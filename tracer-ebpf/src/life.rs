@@ -11,7 +11,7 @@ use tracer_common::{
 };
 
 use crate::{
-    heap::count_missed_return,
+    heap::{self, count_missed_return},
     maps::{EVENTS, TARGETS, THREADS, count},
     space,
 };
@@ -71,6 +71,10 @@ pub fn process_fork(context: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub fn thread_exit(_context: RawTracePointContext) -> i32 {
     let thread = bpf_get_current_pid_tgid();
+    // Once the gate is shut, what is pending is user space's to read.
+    if heap::open_gate().is_none() {
+        return 0;
+    }
     if let Some(calls) = THREADS.get_ptr_mut(thread) {
         // SAFETY: the thread's own record.
         let calls = unsafe { &*calls };

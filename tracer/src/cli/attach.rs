@@ -50,10 +50,11 @@ pub fn trace_process(
         let _entered = runtime.enter();
         AskedToEnd::listen()?
     };
-    let attached = Session::prepare(&trace.options(overhead)).and_then(|mut session| {
-        session.attach(target, false)?;
-        Ok(session)
-    });
+    let attached =
+        Session::prepare(&trace.options(overhead), Some(target.pid)).and_then(|mut session| {
+            session.attach(target, false)?;
+            Ok(session)
+        });
     let mut session = match attached {
         Ok(session) => session,
         Err(error) => {

@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap, fs::File, os::fd::AsRawFd as _, os::unix::fs::MetadataExt as _,
-    path::Path, rc::Rc,
+    path::Path, sync::Arc,
 };
 
 use procfs::process::{MMPermissions, MMapPath, MemoryMap, Process as ProcProcess};
@@ -35,7 +35,7 @@ pub struct MappedFile {
 #[derive(Clone, Debug)]
 pub enum Backing {
     /// A file, and the offset of the mapping's start in it.
-    File(Rc<MappedFile>, u64),
+    File(Arc<MappedFile>, u64),
     /// The kernel's vdso.
     Vdso,
     /// Anonymous: code made at run time.
@@ -58,7 +58,7 @@ pub struct Mapping {
 pub struct Mappings {
     generations: Vec<Vec<Mapping>>,
     layout: Vec<(u64, u64, u64, u64)>,
-    files: HashMap<(i32, i32, u64), Rc<MappedFile>>,
+    files: HashMap<(i32, i32, u64), Arc<MappedFile>>,
 }
 
 impl Mappings {
@@ -122,8 +122,8 @@ impl Mappings {
                 let file = self
                     .files
                     .entry(key)
-                    .or_insert_with(|| Rc::new(open_mapped(pid, start, end, path, room)));
-                Backing::File(Rc::clone(file), map.offset)
+                    .or_insert_with(|| Arc::new(open_mapped(pid, start, end, path, room)));
+                Backing::File(Arc::clone(file), map.offset)
             }
             _ => Backing::Anonymous,
         };

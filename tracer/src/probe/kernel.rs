@@ -187,8 +187,8 @@ impl Kernel {
         self.read("THREADS", each)
     }
 
-    /// Run count and run time (ns) of a program, while statistics are enabled.
-    pub fn run_statistics(&self, name: ProgramName) -> Option<(u64, u64)> {
+    /// What the kernel knows of a program's runs.
+    pub fn run_statistics(&self, name: ProgramName) -> Option<sys::ProgramRun> {
         let fd = object::uprobe_fd(&self.ebpf, &self.uprobes, name)?;
         sys::program_run(fd).ok()
     }
