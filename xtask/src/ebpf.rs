@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 
 use crate::{
     record::{self, Record},
+    strip::strip,
     toolchain::{self, Toolchain},
 };
 
@@ -103,7 +104,7 @@ fn compile(root: &Path, toolchain: &Toolchain) -> anyhow::Result<Vec<u8>> {
     if !status.success() {
         bail!("the eBPF object does not build");
     }
-    Ok(fs::read(
+    strip(&fs::read(
         target.join("bpfel-unknown-none/release/memtrace-ebpf"),
     )?)
 }

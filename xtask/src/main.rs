@@ -2,6 +2,7 @@
 
 mod ebpf;
 mod record;
+mod strip;
 mod toolchain;
 
 use clap::{Parser, Subcommand};
