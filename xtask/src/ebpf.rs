@@ -102,7 +102,8 @@ fn compile(root: &Path, toolchain: &Toolchain) -> anyhow::Result<Vec<u8>> {
     )?)
 }
 
-fn root() -> anyhow::Result<PathBuf> {
+/// The workspace's directory.
+pub fn root() -> anyhow::Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     Ok(here
         .parent()

@@ -1,5 +1,7 @@
-//! memtrace's workshop: `cargo xtask ebpf` builds and checks the eBPF object.
+//! memtrace's workshop: `cargo xtask ebpf` builds and checks the eBPF object,
+//! `cargo xtask bench` measures what tracing costs.
 
+mod bench;
 mod ebpf;
 mod record;
 mod toolchain;
@@ -22,11 +24,17 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Measure what tracing costs, as root, and write docs/bench.md.
+    Bench {
+        /// Only these: pair, threads, node, daemon, memory, latency. Writes nothing.
+        names: Vec<String>,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Ebpf { check: false } => ebpf::build(),
         Command::Ebpf { check: true } => ebpf::check(),
+        Command::Bench { names } => bench::run(&ebpf::root()?, &names),
     }
 }
