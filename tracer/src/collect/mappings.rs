@@ -103,9 +103,18 @@ impl Mappings {
     }
 
     /// The mapping that held an address in a generation.
+    ///
+    /// A generation lasts until the next look, and what was mapped meanwhile
+    /// (a JIT compiler maps code as it goes, and tells nobody) is in the next
+    /// one only: that one is asked where the generation itself has nothing.
     #[must_use]
     pub fn find(&self, generation: u64, address: u64) -> Option<&Mapping> {
-        let mappings = self.generations.get(usize::try_from(generation).ok()?)?;
+        let first = usize::try_from(generation).ok()?;
+        (self.generations.iter().skip(first).take(2))
+            .find_map(|mappings| Self::find_in(mappings, address))
+    }
+
+    fn find_in(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
         let index = mappings.partition_point(|mapping| mapping.end <= address);
         mappings
             .get(index)
@@ -167,4 +176,38 @@ fn open_regular(path: &Path) -> Option<File> {
     )
     .ok()
     .map(File::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapping(start: u64, end: u64) -> Mapping {
+        Mapping {
+            start,
+            end,
+            backing: Backing::Anonymous,
+        }
+    }
+
+    /// What was mapped after a look is found in the next, and no later.
+    #[test]
+    fn code_mapped_between_two_looks_is_found() {
+        let mappings = Mappings {
+            generations: vec![
+                vec![mapping(0x1000, 0x2000)],
+                vec![mapping(0x1000, 0x3000)],
+                vec![mapping(0x4000, 0x5000)],
+            ],
+            ..Mappings::default()
+        };
+        let start = |generation, address| Some(mappings.find(generation, address)?.end);
+        assert_eq!(start(0, 0x1800), Some(0x2000));
+        assert_eq!(start(0, 0x2800), Some(0x3000));
+        assert_eq!(start(0, 0x4800), None);
+        assert_eq!(start(1, 0x4800), Some(0x5000));
+        assert_eq!(start(2, 0x1800), None);
+        assert_eq!(start(3, 0x4800), None);
+        assert_eq!(start(u64::MAX, 0x4800), None);
+    }
 }
