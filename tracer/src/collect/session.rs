@@ -83,7 +83,7 @@ pub(super) struct Survey {
 impl Survey {
     fn of(pid: u32, worker: &mut FileWorker) -> Result<Self, CollectError> {
         let mut mappings = Mappings::default();
-        mappings.refresh(pid)?;
+        mappings.refresh(pid, 0)?;
         let found = allocator::find(mappings.current(), worker)?;
         Ok(Self {
             pid,
