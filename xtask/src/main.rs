@@ -4,6 +4,7 @@
 mod bench;
 mod ebpf;
 mod record;
+mod strip;
 mod toolchain;
 
 use clap::{Parser, Subcommand};
