@@ -109,10 +109,6 @@ fn compile(root: &Path, toolchain: &Toolchain) -> anyhow::Result<Vec<u8>> {
     )?)
 }
 
-<<<<<<< HEAD
-/// The workspace's directory.
-pub fn root() -> anyhow::Result<PathBuf> {
-=======
 /// Takes an earlier check's object away, so that nobody tests on it.
 fn forget(path: &Path) -> anyhow::Result<()> {
     match fs::remove_file(path) {
@@ -123,8 +119,8 @@ fn forget(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn root() -> anyhow::Result<PathBuf> {
->>>>>>> ci
+/// The workspace's directory.
+pub fn root() -> anyhow::Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     Ok(here
         .parent()

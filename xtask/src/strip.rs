@@ -40,6 +40,7 @@ pub fn strip(object: &[u8]) -> anyhow::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use std::collections::BTreeMap;
 
