@@ -12,6 +12,7 @@ mod hostile;
 mod life;
 mod memleak;
 mod outputs;
+mod ownership;
 mod places;
 mod programs;
 mod safety;
