@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use tracer_common::{control::SpaceSettings, site::Site as KernelSite};
+use tracer_common::site::Site as KernelSite;
 
 use super::{CollectError, Session, TargetProcess, clock::Moment, finish};
 use crate::{model::Counts, symbolize::open::open_perf_map};

@@ -50,7 +50,6 @@ pub(super) struct Space {
     pub mappings: Mappings,
     /// Its perf map, once it wrote one.
     pub perf_map: Option<File>,
-    pub(super) allocator_code: [[u64; 2]; tracer_common::control::ALLOCATOR_RANGES],
 }
 
 /// A trace that runs.
@@ -274,7 +273,6 @@ impl Session {
             process,
             mappings,
             perf_map: None,
-            allocator_code: code,
         });
         Ok(())
     }
