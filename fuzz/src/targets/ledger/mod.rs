@@ -56,7 +56,7 @@ struct Machine {
 
 impl Machine {
     fn new() -> Self {
-        let code = |thread| {
+        let code = |thread: u64| {
             vec![Frame::Code {
                 stack_pointer: 0x10_0000 * (thread + 1),
             }]
