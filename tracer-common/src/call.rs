@@ -21,6 +21,7 @@
 
 use crate::ledger::Block;
 use crate::site::Site;
+use crate::source::Source;
 
 /// How many words of a stack are read at once. A read costs 70 ns whatever
 /// its length, and callers' frames are near.
@@ -93,15 +94,29 @@ impl Call {
         self.taken.site != 0
     }
 
-    /// Whether `next`, entered with the same stack pointer, is what this
-    /// call's function jumped to as its last act (`memalign` → `malloc`,
-    /// `reallocarray` → `realloc`), rather than a later call.
+    /// Whether `next` is what this call's function jumped to as its last act
+    /// (`memalign` → `malloc`, `reallocarray` → `realloc`), rather than a
+    /// later call.
     #[inline(always)]
     #[must_use]
     pub const fn continues_as(&self, next: &Self) -> bool {
         self.source != next.source
             && self.size == next.size
-            && self.stack_pointer == next.stack_pointer
+            && (self.stack_pointer == next.stack_pointer || self.is_passed_on_as(next))
+    }
+
+    /// Whether `next` is the realloc that this reallocarray is. glibc jumps to
+    /// it through its procedure linkage table (malloc/reallocarray.c): a
+    /// preloaded library's realloc comes between, with a frame of its own, and
+    /// what it calls returns into that library. Of no block, realloc jumps on
+    /// to malloc.
+    #[inline(always)]
+    #[must_use]
+    const fn is_passed_on_as(&self, next: &Self) -> bool {
+        self.source == Source::Reallocarray as u32
+            && (next.source == Source::Realloc as u32 || next.source == Source::Malloc as u32)
+            && self.pointer == next.pointer
+            && next.stack_pointer < self.stack_pointer
     }
 
     /// Whether a return of `source`, with the stack pointer after it, is this call's.
@@ -158,5 +173,54 @@ impl ThreadCalls {
         } else {
             Return::Unknown
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(source: Source, stack_pointer: u64, pointer: u64) -> Call {
+        Call {
+            source: source as u32,
+            stack_pointer,
+            size: 100,
+            pointer,
+            ..Call::default()
+        }
+    }
+
+    /// A jump keeps the stack pointer: the same block, one call.
+    #[test]
+    fn a_jump_continues_the_call() {
+        let outer = call(Source::Memalign, 0x1000, 0);
+        assert!(outer.continues_as(&call(Source::Malloc, 0x1000, 0)));
+        // A later call of the same function from the same place.
+        assert!(!outer.continues_as(&call(Source::Memalign, 0x1000, 0)));
+        // A signal handler's.
+        assert!(!outer.continues_as(&call(Source::Malloc, 0xf00, 0)));
+    }
+
+    /// reallocarray that comes to realloc by way of a preloaded library is one
+    /// call; another realloc beneath it is not.
+    #[test]
+    fn reallocarray_through_a_wrapper_is_one_call() {
+        let outer = call(Source::Reallocarray, 0x1000, 0x77);
+        let inner = call(Source::Realloc, 0xf80, 0x77);
+        assert!(outer.continues_as(&inner));
+        let others = [
+            call(Source::Realloc, 0xf80, 0x88),
+            call(Source::Realloc, 0x1080, 0x77),
+            call(Source::Malloc, 0xf80, 0),
+            Call { size: 99, ..inner },
+        ];
+        for other in others {
+            assert!(!outer.continues_as(&other), "{other:?}");
+        }
+        assert!(!inner.continues_as(&outer));
+        // realloc of no block is malloc.
+        let outer = call(Source::Reallocarray, 0x1000, 0);
+        assert!(outer.continues_as(&call(Source::Malloc, 0xf80, 0)));
+        assert!(!outer.continues_as(&call(Source::Calloc, 0xf80, 0)));
     }
 }

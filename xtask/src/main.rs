@@ -1,7 +1,10 @@
-//! memtrace's workshop: `cargo xtask ebpf` builds and checks the eBPF object.
+//! memtrace's workshop: `cargo xtask ebpf` builds and checks the eBPF object,
+//! `cargo xtask bench` measures what tracing costs.
 
+mod bench;
 mod ebpf;
 mod record;
+mod strip;
 mod toolchain;
 
 use clap::{Parser, Subcommand};
@@ -22,11 +25,20 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Measure what tracing costs, as root, and write docs/bench.md.
+    Bench {
+        /// Measure each thing once, to see that it works. Writes nothing.
+        #[arg(long)]
+        quick: bool,
+        /// Only these: pair, peers, threads, node, daemon, memory, latency. Writes nothing.
+        names: Vec<String>,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Ebpf { check: false } => ebpf::build(),
         Command::Ebpf { check: true } => ebpf::check(),
+        Command::Bench { quick, names } => bench::run(&ebpf::root()?, &names, quick),
     }
 }

@@ -13,6 +13,14 @@ use crate::collect::{Limit, TargetProcess};
 
 /// The server; it also sends itself requests.
 const NODE_SERVER: &str = include_str!("demo/server.js");
+/// The perf map names the JavaScript frames; node's own log of the same is not wanted.
+const NODE_ARGUMENTS: [&str; 5] = [
+    "--perf-basic-prof",
+    "--interpreted-frames-native-stack",
+    "--no-logfile-per-isolate",
+    "--logfile=/dev/null",
+    "-",
+];
 /// The hidden subcommand that is the native program.
 pub const SUBCOMMAND: &str = "leaky";
 
@@ -44,18 +52,15 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Node's own, of no use to anybody now.
+        let _ = std::fs::remove_file(format!("/tmp/perf-{}.map", self.child.id()));
     }
 }
 
 impl Program {
     fn start(printer: &Printer) -> anyhow::Result<Self> {
-        // The perf map names the JavaScript frames.
         let node = Command::new("node")
-            .args([
-                "--perf-basic-prof",
-                "--interpreted-frames-native-stack",
-                "-",
-            ])
+            .args(NODE_ARGUMENTS)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();

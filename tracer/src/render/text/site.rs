@@ -7,7 +7,7 @@ use crate::render::{names, words};
 use super::Page;
 
 /// How many frames of a stack are shown, the innermost.
-const FRAMES: usize = 12;
+const FRAMES: usize = 18;
 
 const INDENT: &str = "      ";
 

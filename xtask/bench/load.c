@@ -1,0 +1,95 @@
+// The traced program of the benchmarks. Its first argument says what a line of
+// standard input makes it do; it answers each with a line.
+//   pairs N DEPTH THREADS   N malloc+free pairs in each thread, DEPTH frames deep:
+//                           answers CPU ns and wall ns a pair
+//   live N                  allocates N blocks of 48 bytes and keeps them
+//   rate R SECONDS          R pairs a second
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SLOTS 64
+static int pairs, depth;
+
+static double clock_ns(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return now.tv_sec * 1e9 + now.tv_nsec;
+}
+
+__attribute__((noinline)) static void work(int count) {
+    void *volatile slots[SLOTS] = {0};
+    for (int i = 0; i < count; i++) {
+        int slot = i % SLOTS;
+        free(slots[slot]);
+        slots[slot] = malloc(40 + i % 32);
+    }
+    for (int i = 0; i < SLOTS; i++) free(slots[i]);
+}
+
+__attribute__((noinline)) static void deeper(int left, int count) {
+    if (left > 0) deeper(left - 1, count);
+    else work(count);
+    __asm__ volatile("");
+}
+
+static void *one_thread(void *unused) {
+    (void)unused;
+    deeper(depth, pairs);
+    return NULL;
+}
+
+static void run_pairs(int threads) {
+    pthread_t ids[64];
+    double cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID), wall = clock_ns(CLOCK_MONOTONIC);
+    if (threads == 1) one_thread(NULL);
+    else {
+        for (int i = 0; i < threads; i++) pthread_create(&ids[i], NULL, one_thread, NULL);
+        for (int i = 0; i < threads; i++) pthread_join(ids[i], NULL);
+    }
+    cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    wall = clock_ns(CLOCK_MONOTONIC) - wall;
+    double all = (double)pairs * threads;
+    printf("%.1f %.1f\n", cpu / all, wall / all);
+}
+
+static void run_rate(int rate, int seconds) {
+    struct timespec pause = {0, 1000000};
+    double start = clock_ns(CLOCK_MONOTONIC);
+    long done = 0;
+    for (;;) {
+        double elapsed = (clock_ns(CLOCK_MONOTONIC) - start) / 1e9;
+        if (elapsed >= seconds) break;
+        long due = (long)(elapsed * rate) - done;
+        if (due > 0) { deeper(depth, due); done += due; }
+        nanosleep(&pause, NULL);
+    }
+    printf("%ld\n", done);
+}
+
+int main(int count, char **arguments) {
+    if (count < 3) return 2;
+    char line[16];
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    printf("up\n");
+    while (fgets(line, sizeof line, stdin)) {
+        if (!strcmp(arguments[1], "pairs")) {
+            pairs = atoi(arguments[2]);
+            depth = atoi(arguments[3]);
+            run_pairs(atoi(arguments[4]));
+        } else if (!strcmp(arguments[1], "live")) {
+            for (int i = 0; i < atoi(arguments[2]); i++) {
+                void *volatile kept = malloc(48);
+                (void)kept;
+            }
+            printf("done\n");
+        } else {
+            depth = 6;
+            run_rate(atoi(arguments[2]), atoi(arguments[3]));
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,91 @@
+//! `cargo xtask bench`: what tracing costs, against goals, written to
+//! `docs/bench.md`. One file a benchmark; the rest is what they share.
+
+mod daemon;
+mod latency;
+mod load;
+mod measure;
+mod memory;
+mod node;
+mod page;
+mod pair;
+mod peers;
+mod processes;
+mod threads;
+mod tracer;
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{bail, ensure};
+
+use page::Row;
+
+/// What every benchmark needs to know.
+pub struct Bench {
+    root: PathBuf,
+    memtrace: PathBuf,
+    load: PathBuf,
+    quick: bool,
+}
+
+impl Bench {
+    /// How often each thing is measured, by turns with what it is compared with.
+    fn rounds(&self) -> usize {
+        if self.quick { 1 } else { 5 }
+    }
+}
+
+type Measure = fn(&Bench) -> anyhow::Result<Vec<Row>>;
+
+const BENCHMARKS: &[(&str, Measure)] = &[
+    ("pair", pair::run),
+    ("peers", peers::run),
+    ("threads", threads::run),
+    ("node", node::run),
+    ("daemon", daemon::run),
+    ("memory", memory::run),
+    ("latency", latency::run),
+];
+
+/// Runs all benchmarks, or those named; writes the page of a whole run.
+pub fn run(root: &Path, names: &[String], quick: bool) -> anyhow::Result<()> {
+    let known = |name: &String| BENCHMARKS.iter().any(|(known, _)| known == name);
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        bail!("there is no benchmark {unknown}");
+    }
+    let bench = prepare(root, quick)?;
+    let load_before = measure::load_average()?;
+    let mut rows = Vec::new();
+    for (name, measure) in BENCHMARKS {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+            for row in measure(&bench).map_err(|error| error.context(*name))? {
+                println!("{}", row.line());
+                rows.push(row);
+            }
+        }
+    }
+    if names.is_empty() && !quick {
+        fs::write(root.join("docs/bench.md"), page::page(&rows, &load_before)?)?;
+        println!("wrote docs/bench.md");
+    }
+    Ok(())
+}
+
+fn prepare(root: &Path, quick: bool) -> anyhow::Result<Bench> {
+    let build = Command::new("cargo")
+        .current_dir(root)
+        .args(["build", "--release", "--locked", "--quiet", "-p", "tracer"])
+        .status()?;
+    ensure!(build.success(), "memtrace does not build");
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    Ok(Bench {
+        root: root.to_path_buf(),
+        memtrace: target.join("release/memtrace"),
+        load: load::build(root, &target)?,
+        quick,
+    })
+}

@@ -1,0 +1,53 @@
+//! What a malloc+free pair costs: untraced, with three empty probes at the
+//! same places (the floor), and traced, by turns.
+
+use super::{
+    Bench, Row,
+    load::{self, Load},
+    measure::median,
+    tracer::{EXACT, Tracer, number},
+};
+
+/// The pair against the floor.
+pub fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let mut plain = Load::pairs(bench, load::PAIRS_UNTRACED, 1)?;
+    let mut probed = Load::pairs(bench, load::PAIRS_TRACED, 1)?;
+    let (mut untraced, mut floor, mut traced) = (Vec::new(), Vec::new(), Vec::new());
+    let mut frames = 0;
+    for _ in 0..bench.rounds() {
+        untraced.push(plain.cost()?.cpu_ns);
+        let empty = Tracer::floor(&bench.memtrace, probed.pid())?;
+        floor.push(probed.cost()?.cpu_ns);
+        drop(empty);
+        let tracer = Tracer::attach(&bench.memtrace, probed.pid(), EXACT)?;
+        traced.push(probed.cost()?.cpu_ns);
+        frames = frames_of_largest(&tracer.end()?.1)?;
+    }
+    let (untraced, floor, traced) = (median(untraced), median(floor), median(traced));
+    let ratio = traced / floor;
+    Ok(vec![
+        Row::plain("pair, untraced", format!("{untraced:.0} ns")),
+        Row::plain(
+            "pair, three empty probes (the floor)",
+            format!("{floor:.0} ns"),
+        ),
+        Row::goal(
+            &format!("pair, memtrace, every call, stacks of {frames} frames"),
+            format!("{traced:.0} ns, {ratio:.2} x the floor"),
+            "≤ 1.6 x the floor",
+            ratio <= 1.6,
+        ),
+    ])
+}
+
+/// Frames of the stack with the most allocations, as memtrace saw it.
+fn frames_of_largest(report: &serde_json::Value) -> anyhow::Result<usize> {
+    let mut largest = (0.0, 0);
+    for site in report["sites"].as_array().into_iter().flatten() {
+        let blocks = number(&site["allocated_blocks"])?;
+        if blocks > largest.0 {
+            largest = (blocks, site["frames"].as_array().map_or(0, Vec::len));
+        }
+    }
+    Ok(largest.1)
+}
