@@ -24,7 +24,7 @@ pub fn run(code: &[u8]) {
             assert!(placement.emulated && offset < code.len());
             let mut decoder = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
             while decoder.position() < offset {
-                let _ = decoder.decode();
+                let _instruction = decoder.decode();
             }
             assert_eq!(decoder.position(), offset, "in an instruction's middle");
         }
