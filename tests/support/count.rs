@@ -2,6 +2,7 @@
 //! trace of the same run says of the same things.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
@@ -26,10 +27,13 @@ const FUNCTIONS: [Source; 9] = [
 ];
 
 /// What a program allocated and gave back.
+///
+/// aligned_alloc is counted as memalign: in glibc before 2.38 they are one
+/// function under two names, and a probe cannot tell them apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
-    /// Blocks and bytes by function, in the order of their declaration.
-    pub allocated: Vec<(Source, u64, u64)>,
+    /// Blocks and bytes by function.
+    pub allocated: BTreeMap<Source, (u64, u64)>,
     /// Blocks and bytes of these that were freed.
     pub freed: (u64, u64),
     /// Frees of blocks that were not counted.
@@ -58,7 +62,7 @@ impl Tally {
         };
         let total = sum(None);
         Self {
-            allocated: FUNCTIONS.into_iter().map(by_function).collect(),
+            allocated: united(FUNCTIONS.into_iter().map(by_function)),
             freed: (total.freed_blocks, total.freed_bytes),
             unmatched_frees: report.unmatched_frees,
         }
@@ -67,8 +71,23 @@ impl Tally {
     /// Blocks allocated by all functions.
     #[must_use]
     pub fn blocks(&self) -> u64 {
-        self.allocated.iter().map(|(_, blocks, _)| blocks).sum()
+        self.allocated.values().map(|(blocks, _)| blocks).sum()
     }
+}
+
+/// What each function allocated, aligned_alloc as memalign.
+fn united(counts: impl Iterator<Item = (Source, u64, u64)>) -> BTreeMap<Source, (u64, u64)> {
+    let mut united = BTreeMap::<_, (u64, u64)>::new();
+    for (source, blocks, bytes) in counts {
+        let function = match source {
+            Source::AlignedAlloc => Source::Memalign,
+            other => other,
+        };
+        let sum = united.entry(function).or_default();
+        sum.0 += blocks;
+        sum.1 += bytes;
+    }
+    united
 }
 
 /// A file that the counting library fills.
@@ -130,11 +149,12 @@ impl Count {
         assert_eq!(untracked, 0, "its own count has gaps");
         let by_function = |(source, count): (Source, &[u64])| (source, count[0], count[1]);
         Tally {
-            allocated: FUNCTIONS
-                .into_iter()
-                .zip(functions.chunks_exact(2))
-                .map(by_function)
-                .collect(),
+            allocated: united(
+                FUNCTIONS
+                    .into_iter()
+                    .zip(functions.chunks_exact(2))
+                    .map(by_function),
+            ),
             freed: (freed_blocks, freed_bytes),
             unmatched_frees: unmatched_frees + ended_threads,
         }

@@ -112,6 +112,11 @@ impl Talk {
         let _ = writeln!(self.input.as_mut().unwrap(), "{line}");
     }
 
+    /// Ends its standard input.
+    pub fn close(&mut self) {
+        self.input = None;
+    }
+
     /// Waits for the whole truth.
     pub fn truth(&mut self) -> Truth {
         let mut truth = Truth::default();

@@ -108,12 +108,13 @@ impl Call {
     /// Whether `next` is the realloc that this reallocarray is. glibc jumps to
     /// it through its procedure linkage table (malloc/reallocarray.c): a
     /// preloaded library's realloc comes between, with a frame of its own, and
-    /// what it calls returns into that library.
+    /// what it calls returns into that library. Of no block, realloc jumps on
+    /// to malloc.
     #[inline(always)]
     #[must_use]
     const fn is_passed_on_as(&self, next: &Self) -> bool {
         self.source == Source::Reallocarray as u32
-            && next.source == Source::Realloc as u32
+            && (next.source == Source::Realloc as u32 || next.source == Source::Malloc as u32)
             && self.pointer == next.pointer
             && next.stack_pointer < self.stack_pointer
     }
@@ -210,12 +211,16 @@ mod tests {
         let others = [
             call(Source::Realloc, 0xf80, 0x88),
             call(Source::Realloc, 0x1080, 0x77),
-            call(Source::Malloc, 0xf80, 0x77),
+            call(Source::Malloc, 0xf80, 0),
             Call { size: 99, ..inner },
         ];
         for other in others {
             assert!(!outer.continues_as(&other), "{other:?}");
         }
         assert!(!inner.continues_as(&outer));
+        // realloc of no block is malloc.
+        let outer = call(Source::Reallocarray, 0x1000, 0);
+        assert!(outer.continues_as(&call(Source::Malloc, 0xf80, 0)));
+        assert!(!outer.continues_as(&call(Source::Calloc, 0xf80, 0)));
     }
 }

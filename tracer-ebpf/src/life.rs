@@ -12,7 +12,7 @@ use tracer_common::{
 
 use crate::{
     heap::{self, count_missed_return},
-    maps::{EVENTS, TARGETS, THREADS, count},
+    maps::{EVENTS, SPACE_SETTINGS, TARGETS, THREADS, add, count},
     space,
 };
 
@@ -97,6 +97,16 @@ pub fn loader_change(_context: ProbeContext) -> u32 {
     // SAFETY: the value is copied at once.
     if let Some(target) = unsafe { TARGETS.get(tgid) } {
         let flags = target.flags;
+        if let Some(settings) = SPACE_SETTINGS.get_ptr_mut(target.space) {
+            // From here on an address may mean another function. One change
+            // stands for all until user space has looked: it could tell no more.
+            // SAFETY: a map value; the loader holds its lock.
+            unsafe {
+                if (*settings).mapping_generation & 1 == 0 {
+                    add(&raw mut (*settings).mapping_generation, 1);
+                }
+            }
+        }
         tell(EVENT_LOADER, tgid);
         stop_if(flags & TARGET_STOP_AT_LOADER);
     }

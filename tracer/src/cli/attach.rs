@@ -127,6 +127,8 @@ async fn follow(
                 if seen {
                     return Ok(Ended::Target(Exit::Exec));
                 }
+                // The loader has changed something: before it does so again.
+                session.follow_mappings(target)?;
             }
             _ = ticks.tick() => {
                 if let Some(now) = session.tick(target)? {

@@ -50,7 +50,6 @@ pub(super) struct Space {
     pub mappings: Mappings,
     /// Its perf map, once it wrote one.
     pub perf_map: Option<File>,
-    pub(super) allocator_code: [[u64; 2]; tracer_common::control::ALLOCATOR_RANGES],
 }
 
 /// A trace that runs.
@@ -83,7 +82,7 @@ pub(super) struct Survey {
 impl Survey {
     fn of(pid: u32, worker: &mut FileWorker) -> Result<Self, CollectError> {
         let mut mappings = Mappings::default();
-        mappings.refresh(pid)?;
+        mappings.refresh(pid, 0)?;
         let found = allocator::find(mappings.current(), worker)?;
         Ok(Self {
             pid,
@@ -274,7 +273,6 @@ impl Session {
             process,
             mappings,
             perf_map: None,
-            allocator_code: code,
         });
         Ok(())
     }

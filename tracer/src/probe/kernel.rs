@@ -115,6 +115,13 @@ impl Kernel {
             .map_err(|error| map_error("CONTROL", &error))
     }
 
+    /// What the kernel side has of an address space.
+    pub fn space(&mut self, space: u32) -> Result<SpaceSettings, ProbeError> {
+        let map: Array<_, SpaceSettings> = self.map_mut("SPACE_SETTINGS")?;
+        map.get(&space, 0)
+            .map_err(|error| map_error("SPACE_SETTINGS", &error))
+    }
+
     /// Sets what is known of an address space.
     pub fn set_space(&mut self, space: u32, settings: &SpaceSettings) -> Result<(), ProbeError> {
         let mut map: Array<_, SpaceSettings> = self.map_mut("SPACE_SETTINGS")?;
