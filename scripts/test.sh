@@ -28,7 +28,7 @@ style() {
 }
 
 unit_tests() {
-    cargo test --locked --quiet --package tracer-common --package tracer --package xtask
+    cargo test --locked --quiet --no-fail-fast --package tracer-common --package tracer --package xtask
 }
 
 fuzz() {

@@ -23,6 +23,8 @@ pub struct Running {
     /// realloc: the block it was given, or 0.
     pub old: u64,
     pub stack_pointer: u64,
+    /// The return address lies in the allocator. A jump keeps it.
+    pub from_allocator: bool,
     /// The program's call that this one is part of, by its place in the frames;
     /// itself if the program made it.
     pub outer: usize,
