@@ -3,11 +3,12 @@
 # program that leaks. Arguments go to `memtrace demo`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export PATH="$HOME/.cargo/bin:$PATH"
 
 scripts/install.sh build
-export PATH="$HOME/.cargo/bin:$PATH"
 cargo build --release --locked --package tracer
+memtrace="${CARGO_TARGET_DIR:-target}/release/memtrace"
 if [ "$(id -u)" = 0 ]; then
-    exec target/release/memtrace demo "$@"
+    exec "$memtrace" demo "$@"
 fi
-exec sudo target/release/memtrace demo "$@"
+exec sudo "$memtrace" demo "$@"

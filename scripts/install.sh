@@ -1,40 +1,75 @@
 #!/usr/bin/env bash
-# Installs what is missing, by package name (Debian 12 and later).
+# Installs what is missing, by package name (written for Debian 12).
 # usage: scripts/install.sh build|ebpf|test ...
+#   build   what `cargo build` needs
+#   ebpf    what `cargo xtask ebpf` needs: a compiler with its library source, and bpf-linker
+#   test    what scripts/test.sh needs besides
 set -euo pipefail
+export PATH="$HOME/.cargo/bin:$PATH" DEBIAN_FRONTEND=noninteractive
 
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+fail() { echo "scripts/install.sh: $*" >&2; exit 1; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        sudo --preserve-env=DEBIAN_FRONTEND "$@"
+    fi
+}
+
+has() { command -v "$1" >/dev/null; }
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# Whether the package lists know a version of it.
+offered() { apt-cache show "$1" >/dev/null 2>&1; }
+
+apt_install() { as_root apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null; }
 
 packages() {
     local missing=()
     for package in "$@"; do
-        dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
+        installed "$package" || missing+=("$package")
     done
     [ "${#missing[@]}" = 0 ] && return
+    has apt-get || fail "install these by hand, this is no Debian: ${missing[*]}"
     echo "installing: ${missing[*]}"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    # Package lists may be missing or out of date; most often they are not.
+    apt_install "${missing[@]}" 2>/dev/null && return
+    update
+    apt_install "${missing[@]}"
 }
 
-# A program that may be there without its package.
-program() { command -v "$1" >/dev/null || packages "$2"; }
+update() { as_root apt-get update -qq </dev/null; }
 
+# A program that may be there without its package.
+program() { has "$1" || packages "$2"; }
+
+# Without rustup, Debian's own newest Rust will do: it follows Firefox's needs.
 build() {
     program cc gcc
-    dpkg -s libc6-dev >/dev/null 2>&1 || packages libc6-dev
-    if ! command -v cargo >/dev/null; then
-        packages rustup
-        rustup default stable
-    fi
+    packages libc6-dev
+    has cargo && return
+    offered cargo-web || update
+    offered cargo-web || fail "cargo is missing: see https://rustup.rs (Rust 1.95 or later)"
+    packages cargo-web rustc-web
 }
 
 ebpf() {
     build
+    if ! has apt-get || ! { offered rustc-web || { update && offered rustc-web; }; }; then
+        has rustup || fail "the eBPF object needs rustup's nightly: see https://rustup.rs"
+        rustup toolchain install nightly --profile minimal --component rust-src
+        has bpf-linker || cargo install --quiet --locked bpf-linker
+        return
+    fi
     packages rustc-web rust-web-src llvm-22-dev libpolly-22-dev zlib1g-dev libzstd-dev
-    command -v bpf-linker >/dev/null && return
+    has bpf-linker && return
     echo "installing: bpf-linker"
+    # bpf-linker links LLVM by C++.
+    program c++ g++
     LLVM_SYS_221_PREFIX=/usr/lib/llvm-22 RUSTFLAGS="-L native=/usr/lib/llvm-22/lib" \
-        cargo install --quiet bpf-linker --version 0.13.0 --no-default-features --features llvm-22
+        cargo install --quiet --locked bpf-linker --version 0.13.0 --no-default-features --features llvm-22
 }
 
 tests() {
@@ -42,13 +77,26 @@ tests() {
     packages g++ gdb bpftool sqlite3 nginx-light redis-server procps util-linux binutils
     program node nodejs
     program python3 python3
+    component fmt rustfmt rustfmt-web
+    component clippy clippy rust-web-clippy
 }
 
+# A subcommand of cargo: its name, rustup's, Debian's.
+component() {
+    cargo "$1" --version >/dev/null 2>&1 && return
+    if has rustup; then
+        rustup component add "$2"
+    else
+        packages "$3"
+    fi
+}
+
+[ "$#" -gt 0 ] || fail "which of: build ebpf test?"
 for group in "$@"; do
     case "$group" in
         build) build ;;
         ebpf) ebpf ;;
         test) tests ;;
-        *) echo "scripts/install.sh build|ebpf|test ..." >&2; exit 2 ;;
+        *) fail "no group $group; there are build, ebpf and test" ;;
     esac
 done

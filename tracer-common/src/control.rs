@@ -29,8 +29,9 @@ pub const ALLOCATOR_RANGES: usize = 4;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct SpaceSettings {
-    /// Counts changes of the executable mappings. Part of a site's identity,
-    /// because an address means another function after a library went.
+    /// Counts changes of the mapped files. Part of a site's identity, because
+    /// an address means another function after a library went. Even: user
+    /// space has looked, and the next change of the loader's makes it odd.
     pub mapping_generation: u64,
     /// `[start, end)` of the allocator's own code: a call from there is part
     /// of a call that was already counted.

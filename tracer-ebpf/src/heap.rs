@@ -53,7 +53,7 @@ pub fn allocator_free(context: ProbeContext) -> u32 {
 
 /// The trace's switches, if the gate is open.
 #[inline(always)]
-fn open_gate() -> Option<&'static Control> {
+pub fn open_gate() -> Option<&'static Control> {
     CONTROL.get(0).filter(|control| control.gate != 0)
 }
 

@@ -11,8 +11,8 @@ use tracer_common::{
 };
 
 use crate::{
-    heap::count_missed_return,
-    maps::{EVENTS, TARGETS, THREADS, count},
+    heap::{self, count_missed_return},
+    maps::{EVENTS, SPACE_SETTINGS, TARGETS, THREADS, add, count},
     space,
 };
 
@@ -71,6 +71,10 @@ pub fn process_fork(context: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub fn thread_exit(_context: RawTracePointContext) -> i32 {
     let thread = bpf_get_current_pid_tgid();
+    // Once the gate is shut, what is pending is user space's to read.
+    if heap::open_gate().is_none() {
+        return 0;
+    }
     if let Some(calls) = THREADS.get_ptr_mut(thread) {
         // SAFETY: the thread's own record.
         let calls = unsafe { &*calls };
@@ -93,6 +97,16 @@ pub fn loader_change(_context: ProbeContext) -> u32 {
     // SAFETY: the value is copied at once.
     if let Some(target) = unsafe { TARGETS.get(tgid) } {
         let flags = target.flags;
+        if let Some(settings) = SPACE_SETTINGS.get_ptr_mut(target.space) {
+            // From here on an address may mean another function. One change
+            // stands for all until user space has looked: it could tell no more.
+            // SAFETY: a map value; the loader holds its lock.
+            unsafe {
+                if (*settings).mapping_generation & 1 == 0 {
+                    add(&raw mut (*settings).mapping_generation, 1);
+                }
+            }
+        }
         tell(EVENT_LOADER, tgid);
         stop_if(flags & TARGET_STOP_AT_LOADER);
     }

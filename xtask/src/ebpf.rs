@@ -1,7 +1,7 @@
 //! Building the eBPF object, and telling whether the committed one is stale.
 
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 
 use crate::{
     record::{self, Record},
+    strip::strip,
     toolchain::{self, Toolchain},
 };
 
@@ -37,6 +38,7 @@ pub fn build() -> anyhow::Result<()> {
 /// Rebuilds the object and fails if the committed one is not of these sources.
 pub fn check() -> anyhow::Result<()> {
     let root = root()?;
+    forget(&root.join(CHECKED))?;
     let record = Record::read(&root)?;
     let committed = fs::read(root.join(COMMITTED)).context(COMMITTED)?;
     if record::sha256(&committed) != record.object_sha256 {
@@ -67,12 +69,16 @@ fn compile(root: &Path, toolchain: &Toolchain) -> anyhow::Result<Vec<u8>> {
     let target = root.join("target/ebpf");
     let cargo_home = env::var("CARGO_HOME")
         .or_else(|_| env::var("HOME").map(|home| format!("{home}/.cargo")))?;
-    // No path of this machine in the object.
-    let flags = format!(
-        "-C debuginfo=2 -C link-arg=--btf --remap-path-prefix={}=/memtrace --remap-path-prefix={cargo_home}=/cargo --remap-path-prefix={}=/rust",
-        root.display(),
-        toolchain.sysroot
-    );
+    // No path of this machine in the object. Flags are parted by 0x1f, as
+    // cargo has it, because paths may contain spaces.
+    let flags = [
+        "-Cdebuginfo=2".to_owned(),
+        "-Clink-arg=--btf".to_owned(),
+        format!("--remap-path-prefix={}=/memtrace", root.display()),
+        format!("--remap-path-prefix={cargo_home}=/cargo"),
+        format!("--remap-path-prefix={}=/rust", toolchain.sysroot),
+    ]
+    .join("\x1f");
     let status = Command::new("cargo")
         .current_dir(root)
         .args([
@@ -89,17 +95,28 @@ fn compile(root: &Path, toolchain: &Toolchain) -> anyhow::Result<Vec<u8>> {
         .arg(&target)
         .env("RUSTC", &toolchain.rustc)
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", flags)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags)
         .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", "bpf-linker")
         .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("RUSTC_WRAPPER")
         .status()
         .context("cargo")?;
     if !status.success() {
         bail!("the eBPF object does not build");
     }
-    Ok(fs::read(
+    strip(&fs::read(
         target.join("bpfel-unknown-none/release/memtrace-ebpf"),
     )?)
+}
+
+/// Takes an earlier check's object away, so that nobody tests on it.
+fn forget(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| path.display().to_string())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The workspace's directory.

@@ -4,6 +4,7 @@
 mod bench;
 mod ebpf;
 mod record;
+mod strip;
 mod toolchain;
 
 use clap::{Parser, Subcommand};
@@ -26,7 +27,10 @@ enum Command {
     },
     /// Measure what tracing costs, as root, and write docs/bench.md.
     Bench {
-        /// Only these: pair, threads, node, daemon, memory, latency. Writes nothing.
+        /// Measure each thing once, to see that it works. Writes nothing.
+        #[arg(long)]
+        quick: bool,
+        /// Only these: pair, peers, threads, node, daemon, memory, latency. Writes nothing.
         names: Vec<String>,
     },
 }
@@ -35,6 +39,6 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Ebpf { check: false } => ebpf::build(),
         Command::Ebpf { check: true } => ebpf::check(),
-        Command::Bench { names } => bench::run(&ebpf::root()?, &names),
+        Command::Bench { quick, names } => bench::run(&ebpf::root()?, &names, quick),
     }
 }

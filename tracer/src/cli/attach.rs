@@ -50,10 +50,11 @@ pub fn trace_process(
         let _entered = runtime.enter();
         AskedToEnd::listen()?
     };
-    let attached = Session::prepare(&trace.options(overhead)).and_then(|mut session| {
-        session.attach(target, false)?;
-        Ok(session)
-    });
+    let attached =
+        Session::prepare(&trace.options(overhead), Some(target.pid)).and_then(|mut session| {
+            session.attach(target, false)?;
+            Ok(session)
+        });
     let mut session = match attached {
         Ok(session) => session,
         Err(error) => {
@@ -126,6 +127,8 @@ async fn follow(
                 if seen {
                     return Ok(Ended::Target(Exit::Exec));
                 }
+                // The loader has changed something: before it does so again.
+                session.follow_mappings(target)?;
             }
             _ = ticks.tick() => {
                 if let Some(now) = session.tick(target)? {

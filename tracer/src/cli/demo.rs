@@ -13,6 +13,12 @@ use crate::collect::{Limit, TargetProcess};
 
 /// The server; it also sends itself requests.
 const NODE_SERVER: &str = include_str!("demo/server.js");
+/// The perf map names the JavaScript frames.
+const NODE_ARGUMENTS: [&str; 3] = [
+    "--perf-basic-prof",
+    "--interpreted-frames-native-stack",
+    "-",
+];
 /// The hidden subcommand that is the native program.
 pub const SUBCOMMAND: &str = "leaky";
 
@@ -38,24 +44,25 @@ pub fn run(arguments: &arguments::Demo, printer: &Printer) -> anyhow::Result<Exi
 /// The program, killed when dropped.
 struct Program {
     child: Child,
+    /// Where node leaves a log of its own.
+    _directory: tempfile::TempDir,
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Node's own, of no use to anybody now.
+        let _ = std::fs::remove_file(format!("/tmp/perf-{}.map", self.child.id()));
     }
 }
 
 impl Program {
     fn start(printer: &Printer) -> anyhow::Result<Self> {
-        // The perf map names the JavaScript frames.
+        let directory = tempfile::tempdir().context("no directory for the demo program")?;
         let node = Command::new("node")
-            .args([
-                "--perf-basic-prof",
-                "--interpreted-frames-native-stack",
-                "-",
-            ])
+            .args(NODE_ARGUMENTS)
+            .current_dir(&directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
@@ -66,7 +73,10 @@ impl Program {
                 .take()
                 .context("no pipe to node")?
                 .write_all(NODE_SERVER.as_bytes());
-            let program = Self { child };
+            let program = Self {
+                child,
+                _directory: directory,
+            };
             sent.context("node does not read its program")?;
             return Ok(program);
         }
@@ -76,7 +86,10 @@ impl Program {
             .arg(SUBCOMMAND)
             .stdout(Stdio::piped())
             .spawn()?;
-        Ok(Self { child })
+        Ok(Self {
+            child,
+            _directory: directory,
+        })
     }
 
     /// Waits for the line that says that it serves.

@@ -49,7 +49,7 @@ fn trace(
     } else {
         invoking_user()
     };
-    let mut session = Session::prepare(&trace.options(arguments.max_overhead))?;
+    let mut session = Session::prepare(&trace.options(arguments.max_overhead), None)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

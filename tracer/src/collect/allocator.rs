@@ -1,6 +1,6 @@
 //! Finding the glibc of a process and the places for its probes.
 
-use std::{collections::HashSet, fs::File, rc::Rc};
+use std::{collections::HashSet, fs::File, sync::Arc};
 
 use tracer_common::{control::ALLOCATOR_RANGES, source::Source};
 
@@ -16,7 +16,7 @@ use crate::{
 /// An allocator's object in a process, and where its probes go.
 pub struct Allocator {
     /// The object.
-    pub file: Rc<MappedFile>,
+    pub file: Arc<MappedFile>,
     /// Such as `glibc 2.36`.
     pub name: String,
     /// Entries of the allocating functions, by source.
@@ -37,7 +37,7 @@ pub struct Found {
     /// What cannot be traced, for the report.
     pub not_covered: Vec<String>,
     /// The loader, and the file offset of its `_dl_debug_state`.
-    pub loader: Option<(Rc<MappedFile>, u64)>,
+    pub loader: Option<(Arc<MappedFile>, u64)>,
     /// The program needs no loader.
     pub is_static: bool,
 }
@@ -71,12 +71,12 @@ fn tracing_note(notes: &mut Vec<String>, mapped: &MappedFile, error: &str) {
 }
 
 impl Found {
-    fn add(&mut self, mapped: &Rc<MappedFile>, summary: &ObjectSummary) {
+    fn add(&mut self, mapped: &Arc<MappedFile>, summary: &ObjectSummary) {
         // A static glibc program has the symbol too, but nothing ever calls it.
         if let Some(offset) = summary.debug_state_offset
             && !summary.is_static
         {
-            self.loader = Some((Rc::clone(mapped), offset));
+            self.loader = Some((Arc::clone(mapped), offset));
             // The loader's own small malloc serves only until libc's takes over.
             return;
         }
@@ -103,12 +103,12 @@ impl Found {
 
 /// Probes of a glibc, one an address: `memalign` and `aligned_alloc` may be the same code.
 fn glibc(
-    mapped: &Rc<MappedFile>,
+    mapped: &Arc<MappedFile>,
     version: &str,
     functions: &[AllocatorFunction],
 ) -> Option<Allocator> {
     let mut allocator = Allocator {
-        file: Rc::clone(mapped),
+        file: Arc::clone(mapped),
         name: format!("glibc {version}"),
         entries: Vec::new(),
         returns: Vec::new(),

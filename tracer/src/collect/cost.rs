@@ -70,9 +70,9 @@ impl Session {
             run(ProgramName::Free),
         );
         Load {
-            entry_hits: entry.0 + free.0,
-            return_hits: at_return.0,
-            run_ns: entry.1 + at_return.1 + free.1,
+            entry_hits: entry.count + free.count,
+            return_hits: at_return.count,
+            run_ns: entry.ns + at_return.ns + free.ns,
             target_cpu_ns: 0,
         }
     }

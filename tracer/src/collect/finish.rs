@@ -20,7 +20,7 @@ use crate::{
     model::{
         Counts, Frame, Host, Level, Loss, LossCause, Report, SCHEMA, Site, Source, Totals, Window,
     },
-    probe::count_of,
+    probe::{ProgramName, count_of},
 };
 
 /// What a site allocated and freed.
@@ -100,6 +100,7 @@ pub fn report(mut session: Session, end: Moment) -> Result<Report, CollectError>
         .blocks(|_, block| live.entry(block.site).or_default().add(block))?;
     let mut loss = losses(&counts);
     add_pending(&session, &mut live, &mut loss)?;
+    add_missed_hits(&session, &mut loss);
     let mut kernel_sites = Vec::new();
     session.kernel.sites(|key, site| {
         if site.allocated_blocks > 0 {
@@ -193,6 +194,22 @@ fn add_pending(
         }
     }
     Ok(())
+}
+
+/// Probe hits that the kernel passed over; of which calls, it does not say.
+fn add_missed_hits(session: &Session, loss: &mut Vec<Loss>) {
+    let programs = [ProgramName::Entry, ProgramName::Return, ProgramName::Free];
+    let runs = programs
+        .iter()
+        .filter_map(|name| session.kernel.run_statistics(*name));
+    let calls: u64 = runs.map(|run| run.missed).sum();
+    if calls > 0 {
+        loss.push(Loss {
+            cause: LossCause::ProbeMissed,
+            calls,
+            bytes: None,
+        });
+    }
 }
 
 /// The blocks of the ledger and the counters of the sites are kept apart and

@@ -13,7 +13,7 @@ use crate::{
 pub fn attach_floor(pid: u32) -> Result<Kernel, CollectError> {
     let mut kernel = Kernel::load(&Limits::default(), true)?;
     let mut mappings = Mappings::default();
-    mappings.refresh(pid)?;
+    mappings.refresh(pid, 0)?;
     let found = allocator::find(mappings.current(), &mut FileWorker::start()?)?;
     let allocator = found
         .allocators

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use tracer_common::{control::SpaceSettings, site::Site as KernelSite};
+use tracer_common::site::Site as KernelSite;
 
 use super::{CollectError, Session, TargetProcess, clock::Moment, finish};
 use crate::{model::Counts, symbolize::open::open_perf_map};
@@ -90,20 +90,25 @@ impl Session {
         })
     }
 
-    /// Looks at the mappings and the perf map again: both must be had while the process lives.
-    pub(super) fn follow_mappings(&mut self, target: &TargetProcess) -> Result<(), CollectError> {
+    /// Looks at the mappings and the perf map again: both must be had while the
+    /// process lives. To be called when the kernel side tells of its loader.
+    pub fn follow_mappings(&mut self, target: &TargetProcess) -> Result<(), CollectError> {
         let Some(space) = self.spaces.last_mut() else {
             return Ok(());
         };
         if space.perf_map.is_none() {
             space.perf_map = open_perf_map(target.pid, target.ns_pid, target.uid).ok();
         }
+        let mut settings = self.kernel.space(space.id)?;
+        if !settings.mapping_generation.is_multiple_of(2) {
+            // Before the look: what changes during it is a change again.
+            settings.mapping_generation += 1;
+            self.kernel.set_space(space.id, &settings)?;
+        }
+        let generation = settings.mapping_generation;
         // The process may be gone by now; its end is seen elsewhere.
-        if matches!(space.mappings.refresh(target.pid), Ok(true)) {
-            let settings = SpaceSettings {
-                mapping_generation: space.mappings.generation(),
-                allocator: space.allocator_code,
-            };
+        if let Ok(Some(generation)) = space.mappings.refresh(target.pid, generation) {
+            settings.mapping_generation = generation;
             self.kernel.set_space(space.id, &settings)?;
         }
         Ok(())

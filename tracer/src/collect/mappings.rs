@@ -1,13 +1,21 @@
 //! The executable mappings of a target over time, and the files behind them.
 //!
-//! An address means another function after a library went, so every change
-//! makes a new generation, and each site keeps the generation it was seen in.
+//! An address means another function after a library went, so every change of
+//! the mapped files makes a new generation, and each site keeps the generation
+//! it was seen in. The kernel side counts the changes that the loader tells of,
+//! at once; what changes without it is seen at the next look. Code without a
+//! file comes and goes all the time (a JIT compiler writes and protects it page
+//! by page) and makes no generations: where it once was, it is.
 //! Files are opened when a mapping is first seen: later they may be deleted,
 //! upgraded, or the process gone.
 
 use std::{
-    collections::HashMap, fs::File, os::fd::AsRawFd as _, os::unix::fs::MetadataExt as _,
-    path::Path, rc::Rc,
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    os::fd::AsRawFd as _,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    sync::Arc,
 };
 
 use procfs::process::{MMPermissions, MMapPath, MemoryMap, Process as ProcProcess};
@@ -35,7 +43,7 @@ pub struct MappedFile {
 #[derive(Clone, Debug)]
 pub enum Backing {
     /// A file, and the offset of the mapping's start in it.
-    File(Rc<MappedFile>, u64),
+    File(Arc<MappedFile>, u64),
     /// The kernel's vdso.
     Vdso,
     /// Anonymous: code made at run time.
@@ -53,65 +61,84 @@ pub struct Mapping {
     pub backing: Backing,
 }
 
+/// What was mapped through some generations.
+#[derive(Debug)]
+struct Look {
+    /// The first and the last of them.
+    generations: [u64; 2],
+    /// By address.
+    mappings: Vec<Mapping>,
+}
+
 /// The executable mappings of one address space, by generation.
 #[derive(Debug, Default)]
 pub struct Mappings {
-    generations: Vec<Vec<Mapping>>,
+    /// Generations rise from each to the next, with gaps for what nobody looked at.
+    looks: Vec<Look>,
     layout: Vec<(u64, u64, u64, u64)>,
-    files: HashMap<(i32, i32, u64), Rc<MappedFile>>,
+    files: HashMap<(i32, i32, u64), Arc<MappedFile>>,
+    /// Code without a file, now or once: first address to first address behind.
+    generated: BTreeMap<u64, u64>,
 }
 
 impl Mappings {
-    /// Reads the mappings again; true if they are others than before, which
-    /// starts a new generation.
-    pub fn refresh(&mut self, pid: u32) -> Result<bool, CollectError> {
+    /// Reads the mappings again. `generation` is the kernel side's number,
+    /// taken before and even; the result is what it must be set to where the
+    /// mappings changed and it did not.
+    pub fn refresh(&mut self, pid: u32, generation: u64) -> Result<Option<u64>, CollectError> {
         let gone = |_| CollectError::Gone(pid);
         let maps = ProcProcess::new(pid as i32)
             .and_then(|process| process.maps())
             .map_err(gone)?;
-        let executable: Vec<&MemoryMap> = maps
+        let (files, generated): (Vec<&MemoryMap>, Vec<&MemoryMap>) = maps
             .iter()
             .filter(|map| map.perms.contains(MMPermissions::EXECUTE))
             .take(MAPPINGS_MAX)
-            .collect();
-        let layout: Vec<_> = executable
+            .partition(|map| map.inode != 0 || map.pathname == MMapPath::Vdso);
+        for map in generated {
+            self.add_generated(map.address.0, map.address.1);
+        }
+        let layout: Vec<_> = files
             .iter()
             .map(|map| (map.address.0, map.address.1, map.offset, map.inode))
             .collect();
-        if layout.is_empty() || layout == self.layout {
-            return Ok(false);
+        if layout.is_empty() {
+            return Ok(None);
         }
-        let mappings = executable
-            .iter()
-            .map(|map| self.mapping(pid, map))
-            .collect();
-        self.generations.push(mappings);
+        if let Some(last) = self.looks.last_mut().filter(|_| layout == self.layout) {
+            last.generations[1] = last.generations[1].max(generation);
+            return Ok(None);
+        }
+        let known = self.looks.last().map(|look| look.generations[1]);
+        let number = known.map_or(generation, |known| generation.max(known + 2));
+        let mappings = files.iter().map(|map| self.mapping(pid, map)).collect();
+        self.looks.push(Look {
+            generations: [number; 2],
+            mappings,
+        });
         self.layout = layout;
-        Ok(true)
+        Ok((number != generation).then_some(number))
     }
 
-    /// The number of the newest generation.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generations.len().saturating_sub(1) as u64
-    }
-
-    /// The newest generation.
+    /// The newest generation's files.
     #[must_use]
     pub fn current(&self) -> &[Mapping] {
-        self.generations.last().map_or(&[], Vec::as_slice)
+        self.looks.last().map_or(&[], |look| &look.mappings)
     }
 
     /// The mapping that held an address in a generation.
     ///
-    /// A generation lasts until the next look, and what was mapped meanwhile
-    /// (a JIT compiler maps code as it goes, and tells nobody) is in the next
-    /// one only: that one is asked where the generation itself has nothing.
+    /// A generation that nobody looked at was changed from the one before it
+    /// to the one after; what was mapped in it is in the latter, if it is
+    /// still known at all.
     #[must_use]
-    pub fn find(&self, generation: u64, address: u64) -> Option<&Mapping> {
-        let first = usize::try_from(generation).ok()?;
-        (self.generations.iter().skip(first).take(2))
-            .find_map(|mappings| Self::find_in(mappings, address))
+    pub fn find(&self, generation: u64, address: u64) -> Option<Mapping> {
+        let first = self
+            .looks
+            .partition_point(|look| look.generations[1] < generation);
+        (self.looks.iter().skip(first).take(2))
+            .find_map(|look| Self::find_in(&look.mappings, address).cloned())
+            .or_else(|| self.find_generated(address))
     }
 
     fn find_in(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
@@ -119,6 +146,34 @@ impl Mappings {
         mappings
             .get(index)
             .filter(|mapping| mapping.start <= address)
+    }
+
+    fn find_generated(&self, address: u64) -> Option<Mapping> {
+        let (start, end) = self.generated.range(..=address).next_back()?;
+        (address < *end).then_some(Mapping {
+            start: *start,
+            end: *end,
+            backing: Backing::Anonymous,
+        })
+    }
+
+    /// Joins a range with those it touches.
+    fn add_generated(&mut self, mut start: u64, mut end: u64) {
+        while let Some((&before, &until)) = self
+            .generated
+            .range(..=end)
+            .next_back()
+            .filter(|(_, until)| **until >= start)
+        {
+            if before <= start && until >= end {
+                return;
+            }
+            self.generated.remove(&before);
+            (start, end) = (start.min(before), end.max(until));
+        }
+        if self.generated.len() < MAPPINGS_MAX {
+            self.generated.insert(start, end);
+        }
     }
 
     fn mapping(&mut self, pid: u32, map: &MemoryMap) -> Mapping {
@@ -131,8 +186,8 @@ impl Mappings {
                 let file = self
                     .files
                     .entry(key)
-                    .or_insert_with(|| Rc::new(open_mapped(pid, start, end, path, room)));
-                Backing::File(Rc::clone(file), map.offset)
+                    .or_insert_with(|| Arc::new(open_mapped(pid, start, end, path, room)));
+                Backing::File(Arc::clone(file), map.offset)
             }
             _ => Backing::Anonymous,
         };
@@ -182,32 +237,57 @@ fn open_regular(path: &Path) -> Option<File> {
 mod tests {
     use super::*;
 
-    fn mapping(start: u64, end: u64) -> Mapping {
-        Mapping {
+    fn look(generations: [u64; 2], mappings: &[(u64, u64)]) -> Look {
+        let mappings = mappings.iter().map(|&(start, end)| Mapping {
             start,
             end,
-            backing: Backing::Anonymous,
+            backing: Backing::Vdso,
+        });
+        Look {
+            generations,
+            mappings: mappings.collect(),
         }
     }
 
-    /// What was mapped after a look is found in the next, and no later.
+    /// An address is what it was in its own generation; in one that nobody
+    /// looked at, what it was at the next look, and no later.
     #[test]
-    fn code_mapped_between_two_looks_is_found() {
+    fn generations_keep_their_mappings() {
         let mappings = Mappings {
-            generations: vec![
-                vec![mapping(0x1000, 0x2000)],
-                vec![mapping(0x1000, 0x3000)],
-                vec![mapping(0x4000, 0x5000)],
+            looks: vec![
+                look([0, 2], &[(0x1000, 0x2000)]),
+                look([5, 5], &[(0x1000, 0x3000)]),
+                look([6, 9], &[(0x4000, 0x5000)]),
             ],
             ..Mappings::default()
         };
-        let start = |generation, address| Some(mappings.find(generation, address)?.end);
-        assert_eq!(start(0, 0x1800), Some(0x2000));
-        assert_eq!(start(0, 0x2800), Some(0x3000));
-        assert_eq!(start(0, 0x4800), None);
-        assert_eq!(start(1, 0x4800), Some(0x5000));
-        assert_eq!(start(2, 0x1800), None);
-        assert_eq!(start(3, 0x4800), None);
-        assert_eq!(start(u64::MAX, 0x4800), None);
+        let end = |generation, address| Some(mappings.find(generation, address)?.end);
+        for generation in 0..=2 {
+            assert_eq!(end(generation, 0x1800), Some(0x2000));
+            assert_eq!(end(generation, 0x2800), Some(0x3000));
+            assert_eq!(end(generation, 0x4800), None);
+        }
+        for generation in 3..=5 {
+            assert_eq!(end(generation, 0x1800), Some(0x3000));
+            assert_eq!(end(generation, 0x4800), Some(0x5000));
+        }
+        for generation in 6..=9 {
+            assert_eq!(end(generation, 0x1800), None);
+            assert_eq!(end(generation, 0x4800), Some(0x5000));
+        }
+        assert_eq!(end(u64::MAX, 0x4800), None);
+    }
+
+    /// Generated code is found in every generation, its ranges joined where they touch.
+    #[test]
+    fn generated_code_is_joined() {
+        let mut mappings = Mappings::default();
+        for (start, end) in [(10, 20), (40, 50), (20, 30), (60, 70), (25, 45), (41, 42)] {
+            mappings.add_generated(start, end);
+        }
+        let ranges: Vec<_> = mappings.generated.iter().map(|(a, b)| (*a, *b)).collect();
+        assert_eq!(ranges, [(10, 50), (60, 70)]);
+        assert!(mappings.find(7, 49).is_some() && mappings.find(0, 50).is_none());
+        assert!(mappings.find(0, 9).is_none() && mappings.find(0, 60).is_some());
     }
 }

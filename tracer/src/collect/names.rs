@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs::File,
-    rc::Rc,
+    sync::Arc,
 };
 
 use super::mappings::{Backing, MappedFile, Mappings};
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum Place {
     /// At an offset in a file.
-    File(Rc<MappedFile>, u64),
+    File(Arc<MappedFile>, u64),
     /// In the vdso, at this offset.
     Vdso(u64),
     /// In code made at run time, at this address.
@@ -36,7 +36,7 @@ pub fn places(mappings: &Mappings, generation: u64, addresses: &[u64]) -> Vec<Pl
             let mapping = mappings.find(generation, address.wrapping_sub(1))?;
             let offset = address - mapping.start;
             Some(match &mapping.backing {
-                Backing::File(file, start) => Place::File(Rc::clone(file), start + offset),
+                Backing::File(file, start) => Place::File(Arc::clone(file), start + offset),
                 Backing::Vdso => Place::Vdso(offset),
                 Backing::Anonymous => Place::Anonymous(*address),
             })
@@ -67,14 +67,14 @@ impl Names {
         perf_map: Option<&File>,
         worker: &mut FileWorker,
     ) {
-        let mut by_file: BTreeMap<(u64, u64), (Rc<MappedFile>, BTreeSet<u64>)> = BTreeMap::new();
+        let mut by_file: BTreeMap<(u64, u64), (Arc<MappedFile>, BTreeSet<u64>)> = BTreeMap::new();
         let mut jit = BTreeSet::new();
         for place in places {
             match place {
                 Place::File(file, offset) => {
                     let entry = by_file
                         .entry(file.identity)
-                        .or_insert_with(|| (Rc::clone(file), BTreeSet::new()));
+                        .or_insert_with(|| (Arc::clone(file), BTreeSet::new()));
                     entry.1.insert(*offset);
                 }
                 Place::Anonymous(address) => {

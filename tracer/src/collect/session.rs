@@ -1,6 +1,6 @@
 //! One trace: attaching, following the target while it runs, and ending.
 
-use std::{fs::File, time::Instant};
+use std::{fs::File, thread, time::Instant};
 
 use tracer_common::control::{
     Control, SpaceSettings, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER, Target,
@@ -50,7 +50,6 @@ pub(super) struct Space {
     pub mappings: Mappings,
     /// Its perf map, once it wrote one.
     pub perf_map: Option<File>,
-    pub(super) allocator_code: [[u64; 2]; tracer_common::control::ALLOCATOR_RANGES],
 }
 
 /// A trace that runs.
@@ -67,17 +66,47 @@ pub struct Session {
     pub(super) governor: Governor,
     pub(super) findings: canary::Findings,
     probed: Vec<((u64, u64), u32)>,
+    survey: Option<Survey>,
     pub(super) statistics: Option<super::cost::Statistics>,
     pub(super) last: Option<(Instant, Counts)>,
     pub(super) ticks: u32,
 }
 
+/// What is mapped in a process, and which of it allocates.
+pub(super) struct Survey {
+    pid: u32,
+    mappings: Mappings,
+    found: Found,
+}
+
+impl Survey {
+    fn of(pid: u32, worker: &mut FileWorker) -> Result<Self, CollectError> {
+        let mut mappings = Mappings::default();
+        mappings.refresh(pid, 0)?;
+        let found = allocator::find(mappings.current(), worker)?;
+        Ok(Self {
+            pid,
+            mappings,
+            found,
+        })
+    }
+}
+
+/// Starts the file worker and has it look at a process, if there is one yet.
+fn survey(pid: Option<u32>) -> Result<(FileWorker, Option<Survey>), CollectError> {
+    let mut worker = FileWorker::start()?;
+    let survey = pid.map(|pid| Survey::of(pid, &mut worker)).transpose()?;
+    Ok((worker, survey))
+}
+
 impl Session {
-    /// Loads the kernel side and tries it on a child of our own.
-    pub fn prepare(options: &Options) -> Result<Self, CollectError> {
+    /// Loads the kernel side and tries it on a child of our own; meanwhile
+    /// looks at what is mapped in the process to attach to, if it runs already.
+    pub fn prepare(options: &Options, pid: Option<u32>) -> Result<Self, CollectError> {
         if !features::is_in_first_pid_namespace() {
             return Err(CollectError::PidNamespace);
         }
+        let surveying = thread::spawn(move || survey(pid));
         let mut kernel = Kernel::load(&options.limits, true)?;
         let mut findings = canary::examine(&mut kernel)?;
         if kernel.is_multi() && !findings.sees_threads {
@@ -86,9 +115,14 @@ impl Session {
             findings = canary::examine(&mut kernel)?;
         }
         kernel.attach_life()?;
+        let (worker, survey) = surveying.join().map_err(|_| CollectError::System {
+            what: "looking at the target's files",
+            source: std::io::Error::other("the thread died"),
+        })??;
         Ok(Self {
             kernel,
-            worker: FileWorker::start()?,
+            worker,
+            survey,
             spaces: Vec::new(),
             control: Control {
                 seed: random()?,
@@ -122,9 +156,7 @@ impl Session {
     /// Puts a probe on the loader of a stopped child of ours, so that it stops
     /// when its libraries are mapped. `Err`: it has no loader.
     pub fn stop_at_loader(&mut self, pid: u32) -> Result<(), CollectError> {
-        let mut mappings = Mappings::default();
-        mappings.refresh(pid)?;
-        let found = allocator::find(mappings.current(), &mut self.worker)?;
+        let Survey { found, .. } = Survey::of(pid, &mut self.worker)?;
         let Some((loader, offset)) = found.loader else {
             return Err(no_allocator(pid, &found));
         };
@@ -157,9 +189,12 @@ impl Session {
         if target.has_seccomp && !self.findings.seccomp_safe {
             return Err(CollectError::SeccompUnsafe(pid));
         }
-        let mut mappings = Mappings::default();
-        mappings.refresh(pid)?;
-        let found = allocator::find(mappings.current(), &mut self.worker)?;
+        let Survey {
+            mappings, found, ..
+        } = match self.survey.take().filter(|survey| survey.pid == pid) {
+            Some(survey) => survey,
+            None => Survey::of(pid, &mut self.worker)?,
+        };
         if found.allocators.is_empty() {
             return Err(no_allocator(pid, &found));
         }
@@ -238,7 +273,6 @@ impl Session {
             process,
             mappings,
             perf_map: None,
-            allocator_code: code,
         });
         Ok(())
     }

@@ -167,7 +167,7 @@ pub fn examine(kernel: &mut Kernel) -> Result<Findings, ProbeError> {
     let hits = |kernel: &Kernel| {
         kernel
             .run_statistics(ProgramName::EmptyEntry)
-            .map_or(0, |(count, _)| count)
+            .map_or(0, |run| run.count)
     };
     let before = hits(kernel);
     canary.ask("thread")?;

@@ -115,6 +115,13 @@ impl Kernel {
             .map_err(|error| map_error("CONTROL", &error))
     }
 
+    /// What the kernel side has of an address space.
+    pub fn space(&mut self, space: u32) -> Result<SpaceSettings, ProbeError> {
+        let map: Array<_, SpaceSettings> = self.map_mut("SPACE_SETTINGS")?;
+        map.get(&space, 0)
+            .map_err(|error| map_error("SPACE_SETTINGS", &error))
+    }
+
     /// Sets what is known of an address space.
     pub fn set_space(&mut self, space: u32, settings: &SpaceSettings) -> Result<(), ProbeError> {
         let mut map: Array<_, SpaceSettings> = self.map_mut("SPACE_SETTINGS")?;
@@ -187,8 +194,8 @@ impl Kernel {
         self.read("THREADS", each)
     }
 
-    /// Run count and run time (ns) of a program, while statistics are enabled.
-    pub fn run_statistics(&self, name: ProgramName) -> Option<(u64, u64)> {
+    /// What the kernel knows of a program's runs.
+    pub fn run_statistics(&self, name: ProgramName) -> Option<sys::ProgramRun> {
         let fd = object::uprobe_fd(&self.ebpf, &self.uprobes, name)?;
         sys::program_run(fd).ok()
     }

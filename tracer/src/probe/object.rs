@@ -85,6 +85,7 @@ fn object() -> Result<std::borrow::Cow<'static, [u8]>, ProbeError> {
 /// Loads object and maps; nothing is attached and the gate is shut.
 pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Uprobes), ProbeError> {
     let [mm_offset, tgid_offset] = btf::kernel_member_offsets("task_struct", ["mm", "tgid"])?;
+    lift_memory_limit();
     let bytes = object()?;
     let mut ebpf = EbpfLoader::new()
         .btf(None)
@@ -119,6 +120,19 @@ pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Uprobes), Probe
         }
     }
     Ok((ebpf, uprobes))
+}
+
+/// Before Linux 5.11 maps count against RLIMIT_MEMLOCK; if it cannot be
+/// lifted, creating them will say so.
+fn lift_memory_limit() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let _ = setrlimit(
+        Resource::Memlock,
+        Rlimit {
+            current: None,
+            maximum: None,
+        },
+    );
 }
 
 /// Whether uprobe programs may call `helper` on this kernel.

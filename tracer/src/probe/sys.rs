@@ -124,8 +124,20 @@ pub fn link_uprobe_multi(
     unsafe { bpf(bpf_cmd::BPF_LINK_CREATE, &mut attributes) }.map(owned)
 }
 
-/// Run count and run time (ns) of a program, while statistics are enabled.
-pub fn program_run(program: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+/// What the kernel knows of a program's runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgramRun {
+    /// Runs, while statistics are enabled.
+    pub count: u64,
+    /// Time of these runs, ns.
+    pub ns: u64,
+    /// Hits that the kernel passed over, because a program ran already
+    /// (Linux 5.12).
+    pub missed: u64,
+}
+
+/// What the kernel knows of a program's runs.
+pub fn program_run(program: BorrowedFd<'_>) -> io::Result<ProgramRun> {
     // SAFETY: a structure of integers.
     let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
     let mut attributes = zeroed();
@@ -134,7 +146,11 @@ pub fn program_run(program: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
     attributes.info.info = &raw mut info as u64;
     // SAFETY: `info` outlives the call and is as long as said.
     unsafe { bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes) }?;
-    Ok((info.run_cnt, info.run_time_ns))
+    Ok(ProgramRun {
+        count: info.run_cnt,
+        ns: info.run_time_ns,
+        missed: info.recursion_misses,
+    })
 }
 
 /// All entries of a hash map, in batches (Linux 5.6). While the map changes,

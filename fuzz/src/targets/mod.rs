@@ -1,0 +1,75 @@
+//! The targets, and where each starts from.
+
+mod elf;
+mod ledger;
+mod maps;
+mod perf_map;
+mod placement;
+mod recording;
+mod unwind;
+
+use crate::seeds;
+
+/// A function of bytes that panics when a promise is broken.
+pub struct Target {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// The function.
+    pub run: fn(&[u8]),
+    /// Inputs to start from.
+    pub seeds: fn() -> anyhow::Result<Vec<Vec<u8>>>,
+    /// Words that the format knows.
+    pub words: &'static [&'static str],
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "elf",
+        run: elf::run,
+        seeds: seeds::objects,
+        words: elf::WORDS,
+    },
+    Target {
+        name: "perf-map",
+        run: perf_map::run,
+        seeds: perf_map::seeds,
+        words: perf_map::WORDS,
+    },
+    Target {
+        name: "placement",
+        run: placement::run,
+        seeds: placement::seeds,
+        words: &[],
+    },
+    Target {
+        name: "maps",
+        run: maps::run,
+        seeds: maps::seeds,
+        words: maps::WORDS,
+    },
+    Target {
+        name: "report",
+        run: recording::run_report,
+        seeds: recording::report_seeds,
+        words: recording::WORDS,
+    },
+    Target {
+        name: "recording",
+        run: recording::run,
+        seeds: recording::seeds,
+        words: recording::WORDS,
+    },
+    Target {
+        name: "unwind",
+        run: unwind::run,
+        seeds: unwind::seeds,
+        words: &[],
+    },
+    Target {
+        name: "ledger",
+        run: ledger::run,
+        seeds: ledger::seeds,
+        words: &[],
+    },
+];
