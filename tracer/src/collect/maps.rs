@@ -84,7 +84,8 @@ mod tests {
                 )
             })
             .collect();
-        let expected: [(u64, bool, (u32, u32), u64, &[u8]); 4] = [
+        type Read = (u64, bool, (u32, u32), u64, &'static [u8]);
+        let expected: [Read; 4] = [
             (
                 0x55d0_c000_0000,
                 true,
