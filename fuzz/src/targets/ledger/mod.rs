@@ -151,6 +151,11 @@ impl Machine {
             return;
         }
         let jumps = stack_pointer == by.stack_pointer;
+        let has_jump =
+            by.source == Source::Memalign as u32 || (by.source == REALLOC && by.old == 0);
+        if jumps && !has_jump {
+            return;
+        }
         let lower = if jumps { 0 } else { u64::from(detail & 3) * 8 };
         let call = Running {
             source,
@@ -191,6 +196,9 @@ impl Machine {
             .outer(thread, call.outer)
             .and_then(|outer| outer.result);
         self.threads[thread].pop();
+        if self.threads[thread].len() == call.outer {
+            self.memory.unreturned.remove(&result.unwrap_or(0));
+        }
         self.kernel.leave(
             thread,
             call.source,

@@ -46,6 +46,8 @@ pub struct Memory {
     pub blocks: BTreeMap<u64, Held>,
     /// Blocks given to a realloc that is not done.
     pub in_realloc: BTreeSet<u64>,
+    /// Blocks whose call has not returned: nobody knows their addresses yet.
+    pub unreturned: BTreeSet<u64>,
 }
 
 impl Memory {
@@ -69,15 +71,16 @@ impl Memory {
             number: call.number,
         };
         self.blocks.insert(address, held);
+        self.unreturned.insert(address);
         address
     }
 
     /// One of the blocks that no call has in hand.
     pub fn choose(&self, choice: u8) -> Option<u64> {
         let free_to_use = || {
-            self.blocks
-                .keys()
-                .filter(|address| !self.in_realloc.contains(address))
+            self.blocks.keys().filter(|address| {
+                !self.in_realloc.contains(address) && !self.unreturned.contains(address)
+            })
         };
         let count = free_to_use().count();
         free_to_use()
