@@ -20,9 +20,11 @@ pub struct Running {
     pub number: u32,
     pub source: u32,
     pub size: u64,
-    /// realloc: the block it was given, or 0.
+    /// realloc: the block it was given, while that is there, or 0.
     pub old: u64,
     pub stack_pointer: u64,
+    /// The return address lies in the allocator. A jump keeps it.
+    pub from_allocator: bool,
     /// The program's call that this one is part of, by its place in the frames;
     /// itself if the program made it.
     pub outer: usize,
@@ -42,22 +44,24 @@ pub struct Held {
 #[derive(Default)]
 pub struct Memory {
     pub blocks: BTreeMap<u64, Held>,
-    /// Blocks given to a realloc that is not done.
-    pub in_realloc: BTreeSet<u64>,
+    /// Blocks that a call was given or will return: nobody else touches them.
+    pub in_hand: BTreeSet<u64>,
 }
 
 impl Memory {
-    /// Does what the call does; its result. Addresses are used again at once.
-    pub fn perform(&mut self, call: &Running, fails: bool) -> u64 {
-        self.in_realloc.remove(&call.old);
-        if call.old != 0 && call.size == 0 {
-            self.blocks.remove(&call.old);
-            return 0;
+    /// Does what the call does. Addresses are used again at once.
+    pub fn perform(&mut self, call: &mut Running, fails: bool) {
+        let frees = call.old != 0 && call.size == 0;
+        call.result = Some(0);
+        if fails && !frees {
+            return;
         }
-        if fails {
-            return 0;
-        }
+        self.in_hand.remove(&call.old);
         self.blocks.remove(&call.old);
+        call.old = 0;
+        if frees {
+            return;
+        }
         let address = (1..)
             .map(|number| number * 16)
             .find(|address| !self.blocks.contains_key(address));
@@ -67,7 +71,8 @@ impl Memory {
             number: call.number,
         };
         self.blocks.insert(address, held);
-        address
+        self.in_hand.insert(address);
+        call.result = Some(address);
     }
 
     /// One of the blocks that no call has in hand.
@@ -75,7 +80,7 @@ impl Memory {
         let free_to_use = || {
             self.blocks
                 .keys()
-                .filter(|address| !self.in_realloc.contains(address))
+                .filter(|address| !self.in_hand.contains(address))
         };
         let count = free_to_use().count();
         free_to_use()
