@@ -7,9 +7,12 @@
 //! as a missed return. Where no call was left by `longjmp` and no handler was
 //! interrupted by another, at the end both are equal and nothing was missed.
 //!
-//! A known limit, which the program modelled here keeps clear of: after a call
-//! was left by `longjmp`, one of another function with the same size and stack
-//! pointer passes for what the left call jumped to, and is not recorded.
+//! Two known defects, which the program modelled here keeps clear of:
+//! - After a call was left by `longjmp`, one of another function with the same
+//!   size and stack pointer passes for what the left call jumped to, and is not
+//!   recorded, each time again.
+//! - After a signal handler's call came and went within a call, what the
+//!   interrupted call calls is recorded as a call of the program's.
 
 mod kernel;
 mod program;
@@ -126,7 +129,7 @@ impl Machine {
             outer: self.threads[thread].len(),
             result: None,
         };
-        self.memory.in_realloc.extend(old);
+        self.memory.in_hand.extend(old);
         if self.kernel.threads[thread].current.is_pending()
             && self.kernel.threads[thread]
                 .current
@@ -143,20 +146,16 @@ impl Machine {
 
     /// The allocator calls itself, or goes on as another of its functions.
     fn inner(&mut self, thread: usize, by: Running, stack_pointer: u64, detail: u8) {
-        let source = if by.source == 1 { 2 } else { 1 };
-        let done = self
-            .outer(thread, by.outer)
-            .is_some_and(|outer| outer.result.is_some());
-        if done || self.threads[thread].len() >= FRAMES_MAX {
+        let outer = self.threads[thread].get(by.outer);
+        let done = matches!(outer, Some(Frame::Call(outer)) if outer.result.is_some());
+        let interrupted = !self.kernel.threads[thread].current.is_pending();
+        if done || interrupted || self.threads[thread].len() >= FRAMES_MAX {
             return;
         }
         let jumps = stack_pointer == by.stack_pointer;
-        let has_jump =
-            by.source == Source::Memalign as u32 || (by.source == REALLOC && by.old == 0);
-        if jumps && !has_jump {
-            return;
-        }
         let lower = if jumps { 0 } else { u64::from(detail & 3) * 8 };
+        // No function jumps back to one that jumped to it.
+        let source = if jumps { by.source + 1 } else { 1 };
         let call = Running {
             source,
             old: 0,
@@ -170,41 +169,29 @@ impl Machine {
         self.threads[thread].push(Frame::Call(call));
     }
 
-    fn outer(&mut self, thread: usize, outer: usize) -> Option<&mut Running> {
-        match self.threads[thread].get_mut(outer) {
-            Some(Frame::Call(call)) => Some(call),
-            _ => None,
-        }
-    }
-
     /// What the call is for happens: another thread may have the old address now.
     fn perform(&mut self, thread: usize, outer: usize, fails: bool) {
-        let Some(Frame::Call(call)) = self.threads[thread].get(outer).copied() else {
-            return;
-        };
-        if call.result.is_none() {
-            let result = self.memory.perform(&call, fails);
-            if let Some(outer) = self.outer(thread, outer) {
-                outer.result = Some(result);
-            }
+        if let Some(Frame::Call(call)) = self.threads[thread].get_mut(outer)
+            && call.result.is_none()
+        {
+            self.memory.perform(call, fails);
         }
     }
 
     fn give_back(&mut self, thread: usize, call: Running) {
         self.perform(thread, call.outer, false);
-        let result = self
-            .outer(thread, call.outer)
-            .and_then(|outer| outer.result);
+        let Some(Frame::Call(outer)) = self.threads[thread].get(call.outer).copied() else {
+            return;
+        };
+        let result = outer.result.unwrap_or(0);
         self.threads[thread].pop();
+        self.kernel
+            .leave(thread, call.source, call.stack_pointer + 8, result);
         if self.threads[thread].len() == call.outer {
-            self.memory.unreturned.remove(&result.unwrap_or(0));
+            // The program has it now, and after a failure the old one again.
+            self.memory.in_hand.remove(&result);
+            self.memory.in_hand.remove(&outer.old);
         }
-        self.kernel.leave(
-            thread,
-            call.source,
-            call.stack_pointer + 8,
-            result.unwrap_or(0),
-        );
     }
 
     /// A handler runs, on this stack or on an alternate one.
@@ -237,7 +224,7 @@ impl Machine {
         let to = codes[usize::from(detail) % codes.len()];
         for frame in self.threads[thread].drain(to + 1..) {
             if let Frame::Call(call) = frame {
-                self.memory.in_realloc.remove(&call.old);
+                self.memory.in_hand.remove(&call.old);
                 self.disturbed = true;
             }
         }

@@ -20,7 +20,7 @@ pub struct Running {
     pub number: u32,
     pub source: u32,
     pub size: u64,
-    /// realloc: the block it was given, or 0.
+    /// realloc: the block it was given, while that is there, or 0.
     pub old: u64,
     pub stack_pointer: u64,
     /// The return address lies in the allocator. A jump keeps it.
@@ -44,24 +44,24 @@ pub struct Held {
 #[derive(Default)]
 pub struct Memory {
     pub blocks: BTreeMap<u64, Held>,
-    /// Blocks given to a realloc that is not done.
-    pub in_realloc: BTreeSet<u64>,
-    /// Blocks whose call has not returned: nobody knows their addresses yet.
-    pub unreturned: BTreeSet<u64>,
+    /// Blocks that a call was given or will return: nobody else touches them.
+    pub in_hand: BTreeSet<u64>,
 }
 
 impl Memory {
-    /// Does what the call does; its result. Addresses are used again at once.
-    pub fn perform(&mut self, call: &Running, fails: bool) -> u64 {
-        self.in_realloc.remove(&call.old);
-        if call.old != 0 && call.size == 0 {
-            self.blocks.remove(&call.old);
-            return 0;
+    /// Does what the call does. Addresses are used again at once.
+    pub fn perform(&mut self, call: &mut Running, fails: bool) {
+        let frees = call.old != 0 && call.size == 0;
+        call.result = Some(0);
+        if fails && !frees {
+            return;
         }
-        if fails {
-            return 0;
-        }
+        self.in_hand.remove(&call.old);
         self.blocks.remove(&call.old);
+        call.old = 0;
+        if frees {
+            return;
+        }
         let address = (1..)
             .map(|number| number * 16)
             .find(|address| !self.blocks.contains_key(address));
@@ -71,16 +71,16 @@ impl Memory {
             number: call.number,
         };
         self.blocks.insert(address, held);
-        self.unreturned.insert(address);
-        address
+        self.in_hand.insert(address);
+        call.result = Some(address);
     }
 
     /// One of the blocks that no call has in hand.
     pub fn choose(&self, choice: u8) -> Option<u64> {
         let free_to_use = || {
-            self.blocks.keys().filter(|address| {
-                !self.in_realloc.contains(address) && !self.unreturned.contains(address)
-            })
+            self.blocks
+                .keys()
+                .filter(|address| !self.in_hand.contains(address))
         };
         let count = free_to_use().count();
         free_to_use()
