@@ -1,6 +1,6 @@
 //! `/proc/PID/maps`: the kernel writes it, but a target chooses the paths in it.
 
-use procfs::{FromRead as _, process::MemoryMaps};
+use tracer::collect::maps::lines;
 
 pub const WORDS: &[&str] = &[
     "\n",
@@ -25,8 +25,26 @@ pub fn seeds() -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(vec![maps.as_bytes().to_vec()])
 }
 
+/// What is in a path changes no other line, and nothing of its own but the path.
 pub fn run(bytes: &[u8]) {
-    if let Ok(maps) = MemoryMaps::from_read(bytes) {
-        assert!(maps.0.len() <= bytes.len());
-    }
+    assert!(lines(bytes).count() <= bytes.split(|byte| *byte == b'\n').count());
+    let path: Vec<u8> = bytes
+        .iter()
+        .copied()
+        .filter(|byte| *byte != b'\n')
+        .collect();
+    let text = [
+        b"1000-2000 r-xp 00003000 08:01 131 /".as_slice(),
+        &path,
+        b"\n2000-3000 rw-p 0 00:00 0 \n",
+    ]
+    .concat();
+    let read: Vec<_> = lines(&text).collect();
+    assert_eq!(read.len(), 2);
+    assert_eq!(
+        (read[0].start, read[0].end, read[0].offset, read[0].inode),
+        (0x1000, 0x2000, 0x3000, 131)
+    );
+    assert_eq!(read[0].path, [b"/", &path[..]].concat());
+    assert_eq!((read[1].start, read[1].executable), (0x2000, false));
 }

@@ -18,13 +18,14 @@ use std::{
     sync::Arc,
 };
 
-use procfs::process::{MMPermissions, MMapPath, MemoryMap, Process as ProcProcess};
 use rustix::fs::{Mode, OFlags};
 
-use super::CollectError;
+use super::{CollectError, maps};
 
 /// Most executable mappings looked at: more is an attack or a very large JIT.
 const MAPPINGS_MAX: usize = 65_536;
+/// What the kernel calls its own code in a process.
+const VDSO: &[u8] = b"[vdso]";
 /// Most files held open for a target.
 const FILES_MAX: usize = 512;
 
@@ -76,7 +77,7 @@ pub struct Mappings {
     /// Generations rise from each to the next, with gaps for what nobody looked at.
     looks: Vec<Look>,
     layout: Vec<(u64, u64, u64, u64)>,
-    files: HashMap<(i32, i32, u64), Arc<MappedFile>>,
+    files: HashMap<((u32, u32), u64), Arc<MappedFile>>,
     /// Code without a file, now or once: first address to first address behind.
     generated: BTreeMap<u64, u64>,
 }
@@ -87,20 +88,17 @@ impl Mappings {
     /// mappings changed and it did not.
     pub fn refresh(&mut self, pid: u32, generation: u64) -> Result<Option<u64>, CollectError> {
         let gone = |_| CollectError::Gone(pid);
-        let maps = ProcProcess::new(pid as i32)
-            .and_then(|process| process.maps())
-            .map_err(gone)?;
-        let (files, generated): (Vec<&MemoryMap>, Vec<&MemoryMap>) = maps
-            .iter()
-            .filter(|map| map.perms.contains(MMPermissions::EXECUTE))
+        let text = std::fs::read(format!("/proc/{pid}/maps")).map_err(gone)?;
+        let (files, generated): (Vec<_>, Vec<_>) = maps::lines(&text)
+            .filter(|line| line.executable)
             .take(MAPPINGS_MAX)
-            .partition(|map| map.inode != 0 || map.pathname == MMapPath::Vdso);
-        for map in generated {
-            self.add_generated(map.address.0, map.address.1);
+            .partition(|line| line.inode != 0 || line.path == VDSO);
+        for line in generated {
+            self.add_generated(line.start, line.end);
         }
         let layout: Vec<_> = files
             .iter()
-            .map(|map| (map.address.0, map.address.1, map.offset, map.inode))
+            .map(|line| (line.start, line.end, line.offset, line.inode))
             .collect();
         if layout.is_empty() {
             return Ok(None);
@@ -111,7 +109,7 @@ impl Mappings {
         }
         let known = self.looks.last().map(|look| look.generations[1]);
         let number = known.map_or(generation, |known| generation.max(known + 2));
-        let mappings = files.iter().map(|map| self.mapping(pid, map)).collect();
+        let mappings = files.iter().map(|line| self.mapping(pid, line)).collect();
         self.looks.push(Look {
             generations: [number; 2],
             mappings,
@@ -176,24 +174,21 @@ impl Mappings {
         }
     }
 
-    fn mapping(&mut self, pid: u32, map: &MemoryMap) -> Mapping {
-        let (start, end) = map.address;
-        let backing = match &map.pathname {
-            MMapPath::Vdso => Backing::Vdso,
-            MMapPath::Path(path) if map.inode != 0 => {
-                let key = (map.dev.0, map.dev.1, map.inode);
-                let room = self.files.len() < FILES_MAX;
-                let file = self
-                    .files
-                    .entry(key)
-                    .or_insert_with(|| Arc::new(open_mapped(pid, start, end, path, room)));
-                Backing::File(Arc::clone(file), map.offset)
-            }
-            _ => Backing::Anonymous,
+    fn mapping(&mut self, pid: u32, line: &maps::Line<'_>) -> Mapping {
+        let backing = if line.inode == 0 {
+            Backing::Vdso
+        } else {
+            let key = (line.device, line.inode);
+            let room = self.files.len() < FILES_MAX;
+            let file = self
+                .files
+                .entry(key)
+                .or_insert_with(|| Arc::new(open_mapped(pid, line, room)));
+            Backing::File(Arc::clone(file), line.offset)
         };
         Mapping {
-            start,
-            end,
+            start: line.start,
+            end: line.end,
             backing,
         }
     }
@@ -201,8 +196,8 @@ impl Mappings {
 
 /// Opens the file behind a mapping: by the mapping itself, which works for
 /// deleted files and in other mount namespaces, else by its path there.
-fn open_mapped(pid: u32, start: u64, end: u64, path: &Path, room: bool) -> MappedFile {
-    let by_mapping = format!("/proc/{pid}/map_files/{start:x}-{end:x}");
+fn open_mapped(pid: u32, line: &maps::Line<'_>, room: bool) -> MappedFile {
+    let by_mapping = format!("/proc/{pid}/map_files/{:x}-{:x}", line.start, line.end);
     let file = room.then(|| open_regular(Path::new(&by_mapping))).flatten();
     let identity = file
         .as_ref()
@@ -210,7 +205,10 @@ fn open_mapped(pid: u32, start: u64, end: u64, path: &Path, room: bool) -> Mappe
         .map_or((0, 0), |file| (file.dev(), file.ino()));
     MappedFile {
         file,
-        path: path.to_string_lossy().chars().take(4096).collect(),
+        path: String::from_utf8_lossy(line.path)
+            .chars()
+            .take(4096)
+            .collect(),
         identity,
     }
 }

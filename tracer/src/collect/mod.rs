@@ -12,6 +12,7 @@ mod footprint;
 mod launch;
 mod look;
 mod mappings;
+pub mod maps;
 mod names;
 mod overhead;
 mod session;

@@ -23,6 +23,8 @@ pub struct Running {
     /// realloc: the block it was given, or 0.
     pub old: u64,
     pub stack_pointer: u64,
+    /// The return address lies in the allocator. A jump keeps it.
+    pub from_allocator: bool,
     /// The program's call that this one is part of, by its place in the frames;
     /// itself if the program made it.
     pub outer: usize,
@@ -44,6 +46,8 @@ pub struct Memory {
     pub blocks: BTreeMap<u64, Held>,
     /// Blocks given to a realloc that is not done.
     pub in_realloc: BTreeSet<u64>,
+    /// Blocks whose call has not returned: nobody knows their addresses yet.
+    pub unreturned: BTreeSet<u64>,
 }
 
 impl Memory {
@@ -67,15 +71,16 @@ impl Memory {
             number: call.number,
         };
         self.blocks.insert(address, held);
+        self.unreturned.insert(address);
         address
     }
 
     /// One of the blocks that no call has in hand.
     pub fn choose(&self, choice: u8) -> Option<u64> {
         let free_to_use = || {
-            self.blocks
-                .keys()
-                .filter(|address| !self.in_realloc.contains(address))
+            self.blocks.keys().filter(|address| {
+                !self.in_realloc.contains(address) && !self.unreturned.contains(address)
+            })
         };
         let count = free_to_use().count();
         free_to_use()
