@@ -157,9 +157,15 @@ impl ThreadCalls {
     /// asked only where that matters.
     #[inline(always)]
     pub fn is_inner(&self, next: &Call, from_allocator: impl FnOnce() -> bool) -> bool {
-        self.current.is_pending()
-            && (self.current.continues_as(next)
-                || (next.stack_pointer < self.current.stack_pointer && from_allocator()))
+        if self.current.is_pending() {
+            self.current.continues_as(next)
+                || (next.stack_pointer < self.current.stack_pointer && from_allocator())
+        } else {
+            // A handler's calls have come and gone, and the interrupted call goes on.
+            self.suspended.is_pending()
+                && next.stack_pointer < self.suspended.stack_pointer
+                && from_allocator()
+        }
     }
 
     /// Makes `next`, a call of its own, the current one.
@@ -211,6 +217,30 @@ mod tests {
             pointer,
             ..Call::default()
         }
+    }
+
+    /// A call that a signal handler interrupted with a call of its own goes on:
+    /// what it then calls is part of it still, and what the program calls is not.
+    #[test]
+    fn an_interrupted_call_goes_on() {
+        let idle = Call::default();
+        let calls = ThreadCalls {
+            current: idle,
+            suspended: call(Source::Realloc, 0x1000, 0x77),
+            scratch: Site {
+                allocated_blocks: 0,
+                allocated_bytes: 0,
+                freed_blocks: 0,
+                freed_bytes: 0,
+                identity: crate::site::SiteIdentity::default(),
+                frames: [0; crate::FRAMES_MAX],
+            },
+            window: [0; WINDOW_WORDS],
+        };
+        let inner = call(Source::Malloc, 0xf80, 0);
+        assert!(calls.is_inner(&inner, || true));
+        assert!(!calls.is_inner(&inner, || false));
+        assert!(!calls.is_inner(&call(Source::Malloc, 0x1080, 0), || true));
     }
 
     /// A jump keeps the stack pointer: the same block, one call.
