@@ -28,11 +28,11 @@ style() {
 }
 
 unit_tests() {
-    cargo test --locked --quiet --package tracer-common --package tracer --package xtask
+    cargo test --locked --quiet --no-fail-fast --package tracer-common --package tracer --package xtask
 }
 
 fuzz() {
-    cargo run --locked --quiet --release --package fuzz -- all --seconds-each 5
+    cargo run --locked --quiet --profile fuzz --package fuzz -- all --seconds-each 5
 }
 
 suite_build() {

@@ -33,14 +33,20 @@ static void dispatch(void) {
     if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &blocked)) _exit(97);
 }
 
+// Leaves malloc; the second time it calls calloc for as much, from the very
+// same place on the stack, and stays.
 SITE(left);
-SITE_FUNCTION static void left(void) {
-    blocked = 1;
-    void *address = malloc(LARGE);
-    blocked = 0;
-    count_allocated(&site_left, address ? LARGE : 0);
+SITE_FUNCTION static void left(int stays) {
+    void *address;
+    if (stays) {
+        address = calloc(1, LARGE);
+    } else {
+        blocked = 1;
+        address = malloc(LARGE);
+        blocked = 0;
+    }
+    if (address) count_allocated(&site_left, LARGE);
 }
-
 
 // What comes after a left call, from the same depth of the stack and deeper.
 static void work(size_t rounds) {
@@ -57,7 +63,7 @@ static void *thread(void *unused) {
     // The thread's arena is set up by a first call: only the second one maps.
     by_malloc(10);
     dispatch();
-    left();
+    left(0);
     return unused;
 }
 
@@ -79,8 +85,9 @@ int main(int arguments, char **argument) {
     } else {
         dispatch();
         for (volatile int i = 0; i < 50; i++) {
-            if (sigsetjmp(back, 1) == 0) left();
+            if (sigsetjmp(back, 1) == 0) left(0);
             else calls++, bytes += LARGE;
+            if (i % 2) left(1);
             work(7);
         }
         work(100);

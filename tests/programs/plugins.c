@@ -1,6 +1,6 @@
-// Loads a library, allocates in it, unloads it, and the same with another,
-// which the loader likes to put in the same place: `plugins FIRST SECOND`.
-// The sites are `in_first` and `in_second`.
+// Loads a library, allocates in it, waits for a line, unloads it, and the same
+// with another, which the loader likes to put in the same place:
+// `plugins FIRST SECOND`. The sites are `in_first` and `in_second`.
 #include <dlfcn.h>
 
 #include "truth.h"
@@ -15,6 +15,8 @@ static void *use(const char *path, struct site *site) {
     void *(*allocate)(size_t) = (void *(*)(size_t))dlsym(library, site->name);
     for (size_t i = 1; i <= 100; i++)
         if (allocate(i)) count_allocated(site, i);
+    tell_event("loaded");
+    wait_for_line();
     dlclose(library);
     return (void *)allocate;
 }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use tests::{
-    Build, Memtrace, Program, assert_exact, build, build_with, by_function, needs_tracing, run_tool,
+    Build, Memtrace, Program, assert_exact, build, build_with, by_function, needs_tracing,
+    run_tool, wait_until,
 };
 
 use crate::exact::trace;
@@ -28,11 +29,31 @@ fn libraries_that_take_turns() {
     let first = library("-first.so", &["-shared", "-fPIC", "-DSITE_NAME=in_first"]);
     let second = library("-second.so", &["-shared", "-fPIC", "-DSITE_NAME=in_second"]);
     let arguments = [first.to_str().unwrap(), second.to_str().unwrap()];
-    let (report, truth) = trace(&mut Program::ready("plugins", &arguments), &[]);
+    let mut program = Program::ready("plugins", &arguments);
+    let mut memtrace = Memtrace::attach(program.pid(), &[]);
+    for library in [&first, &second] {
+        program.talk.go();
+        assert_eq!(program.talk.line(), "{\"event\":\"loaded\"}");
+        // Otherwise it cannot know what stood there: it looks when the loader
+        // changes something, not before.
+        wait_until("memtrace has seen the library", || {
+            holds_open(memtrace.process().pid(), library)
+        });
+    }
+    let truth = program.work();
+    let report = memtrace.end().report();
     assert_eq!(truth.value("same_place"), 1, "the test tests nothing");
     for name in ["in_first", "in_second"] {
         assert_eq!(by_function(&report, name), truth.sites[name], "{name}");
     }
+}
+
+fn holds_open(pid: u32, file: &Path) -> bool {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let mut links = descriptors
+        .flatten()
+        .map(|entry| fs::read_link(entry.path()));
+    links.any(|link| link.is_ok_and(|link| link == file))
 }
 
 /// What an object needs beside itself, as `ldd` lists it.

@@ -89,6 +89,47 @@ fn python_without_pools() {
     assert!(report.totals.counts.allocated_blocks > 40_000);
 }
 
+/// A shell that forks hundreds of times: what its children do is theirs.
+#[test]
+fn forking_shell() {
+    needs_tracing!();
+    let script = "
+        total=0
+        for number in $(seq 300); do
+            total=$((total + $(echo $number | tr -d x)))
+            (kept=$(printf '%05000d' $number); : ${kept/0/1})
+        done
+        declare -A kept
+        for number in $(seq 3000); do kept[$number]=$total$number; done
+        echo $total";
+    assert_agrees(Command::new("bash").args(["-c", script]), |memtrace| {
+        assert_eq!(memtrace.talk().rest(), ["45150"]);
+    });
+}
+
+/// Children by vfork run in their parent's memory until they exec, and what
+/// a thread starts there is counted where it stands.
+#[test]
+fn spawning_python() {
+    needs_tracing!();
+    needs_program!("/usr/bin/python3");
+    let script = "
+import subprocess, threading
+def work():
+    for number in range(20):
+        subprocess.run(['/bin/true'], check=True)
+threads = [threading.Thread(target=work) for _ in range(4)]
+[thread.start() for thread in threads]
+kept = [bytes(1000 + number) for number in range(5000)]
+[thread.join() for thread in threads]
+";
+    let mut python = Command::new("/usr/bin/python3");
+    assert_agrees(
+        python.args(["-c", script]).env("PYTHONMALLOC", "malloc"),
+        |_| {},
+    );
+}
+
 /// xz with two threads that hand buffers to each other.
 #[test]
 fn xz() {

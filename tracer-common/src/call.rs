@@ -100,9 +100,32 @@ impl Call {
     #[inline(always)]
     #[must_use]
     pub const fn continues_as(&self, next: &Self) -> bool {
-        self.source != next.source
-            && self.size == next.size
-            && (self.stack_pointer == next.stack_pointer || self.is_passed_on_as(next))
+        self.size == next.size
+            && ((self.stack_pointer == next.stack_pointer && self.may_jump_to(next))
+                || self.is_passed_on_as(next))
+    }
+
+    /// Whether this call's function has a jump to `next`'s in some glibc: a
+    /// later call from the same place on the stack is often of the same size,
+    /// and must not pass for a part of this one when its return was lost.
+    #[inline(always)]
+    #[must_use]
+    const fn may_jump_to(&self, next: &Self) -> bool {
+        const MALLOC: u32 = Source::Malloc as u32;
+        const REALLOC: u32 = Source::Realloc as u32;
+        const REALLOCARRAY: u32 = Source::Reallocarray as u32;
+        const MEMALIGN: u32 = Source::Memalign as u32;
+        const ALIGNED_ALLOC: u32 = Source::AlignedAlloc as u32;
+        match next.source {
+            MALLOC => match self.source {
+                REALLOC | REALLOCARRAY => self.pointer == 0,
+                MEMALIGN | ALIGNED_ALLOC => true,
+                _ => false,
+            },
+            REALLOC => self.source == REALLOCARRAY && self.pointer == next.pointer,
+            MEMALIGN => self.source == ALIGNED_ALLOC,
+            _ => false,
+        }
     }
 
     /// Whether `next` is the realloc that this reallocarray is. glibc jumps to
@@ -199,6 +222,18 @@ mod tests {
         assert!(!outer.continues_as(&call(Source::Memalign, 0x1000, 0)));
         // A signal handler's.
         assert!(!outer.continues_as(&call(Source::Malloc, 0xf00, 0)));
+        // A later call of as many bytes, after one whose return was lost.
+        for (lost, later) in [
+            (Source::Malloc, Source::Calloc),
+            (Source::Malloc, Source::Memalign),
+            (Source::Calloc, Source::Malloc),
+            (Source::Realloc, Source::Calloc),
+            (Source::Realloc, Source::Reallocarray),
+        ] {
+            assert!(!call(lost, 0x1000, 0).continues_as(&call(later, 0x1000, 0)));
+        }
+        let lost = call(Source::Realloc, 0x1000, 0x77);
+        assert!(!lost.continues_as(&call(Source::Malloc, 0x1000, 0)));
     }
 
     /// reallocarray that comes to realloc by way of a preloaded library is one

@@ -13,12 +13,10 @@ use crate::collect::{Limit, TargetProcess};
 
 /// The server; it also sends itself requests.
 const NODE_SERVER: &str = include_str!("demo/server.js");
-/// The perf map names the JavaScript frames; node's own log of the same is not wanted.
-const NODE_ARGUMENTS: [&str; 5] = [
+/// The perf map names the JavaScript frames.
+const NODE_ARGUMENTS: [&str; 3] = [
     "--perf-basic-prof",
     "--interpreted-frames-native-stack",
-    "--no-logfile-per-isolate",
-    "--logfile=/dev/null",
     "-",
 ];
 /// The hidden subcommand that is the native program.
@@ -46,6 +44,8 @@ pub fn run(arguments: &arguments::Demo, printer: &Printer) -> anyhow::Result<Exi
 /// The program, killed when dropped.
 struct Program {
     child: Child,
+    /// Where node leaves a log of its own.
+    _directory: tempfile::TempDir,
 }
 
 impl Drop for Program {
@@ -59,8 +59,10 @@ impl Drop for Program {
 
 impl Program {
     fn start(printer: &Printer) -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir().context("no directory for the demo program")?;
         let node = Command::new("node")
             .args(NODE_ARGUMENTS)
+            .current_dir(&directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
@@ -71,7 +73,10 @@ impl Program {
                 .take()
                 .context("no pipe to node")?
                 .write_all(NODE_SERVER.as_bytes());
-            let program = Self { child };
+            let program = Self {
+                child,
+                _directory: directory,
+            };
             sent.context("node does not read its program")?;
             return Ok(program);
         }
@@ -81,7 +86,10 @@ impl Program {
             .arg(SUBCOMMAND)
             .stdout(Stdio::piped())
             .spawn()?;
-        Ok(Self { child })
+        Ok(Self {
+            child,
+            _directory: directory,
+        })
     }
 
     /// Waits for the line that says that it serves.

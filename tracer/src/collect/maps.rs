@@ -73,43 +73,29 @@ mod tests {
                      7f0000000000-7f0000010000 rw-p 00000000 00:00 0 \n\
                      7f0000020000-7f0000030000 r-xs 00000000 00:01 7    /SYSV1\n\
                      7ffd00000000-7ffd00021000 r-xp 00000000 00:00 0    [vdso]\n";
-        let read: Vec<Line<'_>> = lines(text).collect();
-        let anonymous = Line {
-            start: 0x7f00_0000_0000,
-            end: 0x7f00_0001_0000,
-            executable: false,
-            offset: 0,
-            device: (0, 0),
-            inode: 0,
-            path: b"",
-        };
-        let expected = [
-            Line {
-                start: 0x55d0_c000_0000,
-                end: 0x55d0_c000_1000,
-                executable: true,
-                offset: 0x1000,
-                device: (0xfd, 0x1f),
-                inode: 131,
-                path: b"/srv/a b\\012 [x] (deleted)",
-            },
-            anonymous.clone(),
-            Line {
-                start: 0x7f00_0002_0000,
-                end: 0x7f00_0003_0000,
-                executable: true,
-                device: (0, 1),
-                inode: 7,
-                path: b"/SYSV1",
-                ..anonymous.clone()
-            },
-            Line {
-                start: 0x7ffd_0000_0000,
-                end: 0x7ffd_0002_1000,
-                executable: true,
-                path: b"[vdso]",
-                ..anonymous
-            },
+        let read: Vec<_> = lines(text)
+            .map(|line| {
+                (
+                    line.start,
+                    line.executable,
+                    line.device,
+                    line.inode,
+                    line.path,
+                )
+            })
+            .collect();
+        type Read = (u64, bool, (u32, u32), u64, &'static [u8]);
+        let expected: [Read; 4] = [
+            (
+                0x55d0_c000_0000,
+                true,
+                (0xfd, 0x1f),
+                131,
+                b"/srv/a b\\012 [x] (deleted)",
+            ),
+            (0x7f00_0000_0000, false, (0, 0), 0, b""),
+            (0x7f00_0002_0000, true, (0, 1), 7, b"/SYSV1"),
+            (0x7ffd_0000_0000, true, (0, 0), 0, b"[vdso]"),
         ];
         assert_eq!(read, expected);
     }

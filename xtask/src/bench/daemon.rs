@@ -34,7 +34,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     Ok(vec![Row::goal(
         "memtrace's own CPU (user and system) beside the target",
         format!(
-            "{share:.1}% of a core at {:.0} k calls/s",
+            "{share:.2}% of a core at {:.0} k calls/s",
             median(calls) / 1e3
         ),
         "< 3% at 200 k calls/s",

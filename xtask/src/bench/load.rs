@@ -14,7 +14,7 @@ pub const PAIRS_UNTRACED: u32 = 2_000_000;
 /// As [`PAIRS_UNTRACED`], where a pair takes microseconds.
 pub const PAIRS_TRACED: u32 = 100_000;
 /// Calls of itself before the loop: stacks of ten frames, which `pair` checks.
-const DEPTH: &str = "5";
+const DEPTH: &str = "4";
 /// Answers of which the median is taken.
 const ANSWERS: usize = 5;
 

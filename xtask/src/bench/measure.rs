@@ -11,18 +11,18 @@ pub fn median(mut numbers: Vec<f64>) -> f64 {
 }
 
 /// User and system CPU time of a process and its children so far, seconds.
-/// A hundredth of a second is the finest that the kernel tells.
 pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')').context("no stat")?;
-    // proc_pid_stat(5): utime and stime are the 14th and 15th; the third is the first here.
-    let ticks = fields.split_ascii_whitespace().skip(11).take(2);
-    let ticks: Vec<f64> = ticks.map(str::parse).collect::<Result<_, _>>()?;
-    let mut seconds = ticks.iter().sum::<f64>() / 100.0;
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    for child in children.unwrap_or_default().split_ascii_whitespace() {
-        // One that has just ended counts for nothing.
-        seconds += cpu_seconds(child.parse()?).unwrap_or(0.0);
+    let mut seconds = 0.0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let thread = thread?.path();
+        let times = fs::read_to_string(thread.join("schedstat"))?;
+        let ran = times.split(' ').next().context("no schedstat")?;
+        seconds += ran.parse::<f64>()? / 1e9;
+        let children = fs::read_to_string(thread.join("children")).unwrap_or_default();
+        for child in children.split_ascii_whitespace() {
+            // One that has just ended counts for nothing.
+            seconds += cpu_seconds(child.parse()?).unwrap_or(0.0);
+        }
     }
     Ok(seconds)
 }

@@ -44,10 +44,12 @@ pub fn page(rows: &[Row], load_before: &str) -> anyhow::Result<String> {
     let mut text = String::from("# What memtrace costs\n\n");
     writeln!(
         text,
-        "Measured {} by `cargo xtask bench` on a virtual machine of {} cores ({}), Linux {}. \
+        "Measured {} on commit {} by `cargo xtask bench` on a virtual machine of {} cores ({}), Linux {}. \
          Load average {load_before} before the first benchmark and {} after the last: \
-         where it was not near 0 before, other work shares in these figures.\n",
+         where it was not near 0 before, other work shares in these figures, most of all in times on \
+         the wall and in what is per second.\n",
         command("date", &["-u", "+%Y-%m-%d %H:%M UTC"])?,
+        command("git", &["describe", "--always", "--dirty"])?,
         command("nproc", &[])?,
         processor()?,
         command("uname", &["-r"])?,

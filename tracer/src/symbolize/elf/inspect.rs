@@ -97,7 +97,8 @@ fn add_allocator_function(
     let known = functions
         .iter()
         .any(|known| known.name == name && known.file_offset == file_offset);
-    if !callable || known || functions.len() == MAX_ALLOCATOR_FUNCTIONS {
+    let is_in_file = file_offset < image.bytes.len() as u64;
+    if !callable || known || !is_in_file || functions.len() == MAX_ALLOCATOR_FUNCTIONS {
         return;
     }
     let size = symbol.st_size(ENDIAN);
