@@ -306,8 +306,19 @@ fn bad_arguments() {
         assert!(finished.stderr.contains("--help"), "{}", finished.stderr);
     }
     let pid = std::process::id().to_string();
-    let closed = run_memtrace(&["-p", &pid, "--ready-fd", "977"]);
-    assert!(!closed.status.success());
+    // 9 is what a descriptor of memtrace's own could be, were it asked too late.
+    for fd in ["9", "977"] {
+        for command in [&["-p", &pid][..], &["run"]] {
+            let trace = [command, &["-d", "1s", "-o", "out", "--ready-fd", fd]].concat();
+            let program = if command == ["run"] {
+                &["--", "/bin/true"][..]
+            } else {
+                &[]
+            };
+            let closed = run_memtrace(&[&trace[..], program].concat());
+            closed.assert_refused(&["--ready-fd", "open one"]);
+        }
+    }
 }
 
 /// Closed standard streams are no reason to fail.

@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use rustix::process::Signal;
-use tests::{Memtrace, Program, assert_exact, build, by_function, needs_tracing, total_of};
+use tests::{
+    Build, Memtrace, Program, assert_exact, build, build_with, by_function, needs_tracing, total_of,
+};
 use tracer::model::Exit;
 
 /// A target that exits within the trace: what it held is reported, and its status.
@@ -68,6 +70,34 @@ fn run_through_exec() {
     for (process, truth) in report.processes.iter().zip([first, second]) {
         assert_eq!(total_of(&report, process.id), truth.total());
     }
+}
+
+/// A program that becomes a static one: the first is reported to its exec,
+/// the second is passed on untraced, and the user is told.
+#[test]
+fn run_into_a_static_program() {
+    needs_tracing!();
+    let idle = build_with(&Build {
+        name: "idle",
+        variant: "-static",
+        flags: &["-static"],
+    });
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "exec \"$0\"", idle.to_str().unwrap()]);
+    let mut memtrace = Memtrace::run(&[], &mut shell);
+    memtrace.talk().wait_until_ready();
+    memtrace.talk().go();
+    memtrace.talk().go();
+    let finished = memtrace.finish();
+    assert!(
+        finished.stderr.contains("is not traced"),
+        "{}",
+        finished.stderr
+    );
+    let report = finished.report();
+    assert_eq!(report.processes.len(), 1);
+    assert_eq!(report.processes[0].exit, Some(Exit::Exec));
+    assert!(report.totals.counts.allocated_blocks > 0);
 }
 
 /// `run` passes on the program's status and output, and keeps out of both.

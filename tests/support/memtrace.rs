@@ -158,10 +158,11 @@ impl Memtrace {
         let (ready, writer) = std::io::pipe().unwrap();
         let has = |wanted: &str| command.get_args().any(|argument| argument == wanted);
         let (is_trace, has_output) = (talks || has("-p"), has("-o"));
+        let has_ready = has("--ready-fd");
         if (is_trace || has("report")) && !has_output {
             command.arg("-o").arg(directory.path().join("out"));
         }
-        if is_trace {
+        if is_trace && !has_ready {
             let fd = writer.as_raw_fd();
             command.args(["--ready-fd", &fd.to_string()]);
             // SAFETY: one system call, on a descriptor that is open until after the fork.

@@ -1,5 +1,6 @@
 //! A child process that is killed when dropped and waited for with a deadline.
 
+use std::os::unix::process::CommandExt as _;
 use std::{
     io::Read,
     process::{Child, Command, ExitStatus, Stdio},
@@ -28,6 +29,14 @@ impl Process {
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
         let name = format!("{command:?}");
+        // A shell that runs the suite in the background has it ignored.
+        // SAFETY: signal(2) may be called between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
+                Ok(())
+            });
+        }
         let mut child = command
             .stderr(Stdio::piped())
             .spawn()

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use rustix::io::FdFlags;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
@@ -29,8 +30,9 @@ pub const TICK: Duration = Duration::from_millis(250);
 pub fn run(arguments: &arguments::Attach, printer: &Printer) -> anyhow::Result<ExitCode> {
     let pid = arguments.pid.context("which process? memtrace -p PID")?;
     let trace = &arguments.trace;
+    let ready = claim_ready(trace.ready_fd)?;
     let target = TargetProcess::open(pid)?;
-    trace_process(&target, trace, arguments.max_overhead, printer)?;
+    trace_process(&target, trace, arguments.max_overhead, ready, printer)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -39,6 +41,7 @@ pub fn trace_process(
     target: &TargetProcess,
     trace: &arguments::Trace,
     overhead: arguments::Overhead,
+    ready: Option<File>,
     printer: &Printer,
 ) -> anyhow::Result<PathBuf> {
     let output = outcome::output_dir(trace.output.as_deref(), &target.name(), target.pid)?;
@@ -66,7 +69,7 @@ pub fn trace_process(
         printer.say(note);
     }
     session.open_gate(false)?;
-    say_ready(trace.ready_fd)?;
+    say_ready(ready);
     printer.say(&format!(
         "tracing {} ({}), Ctrl-C ends",
         target.name(),
@@ -169,20 +172,29 @@ fn show(now: &Status, duration: Option<Duration>, printer: &Printer) {
     printer.status(&status(&view, printer.columns()));
 }
 
-/// Tells whoever waits on `fd` that calls count from now on.
-pub fn say_ready(fd: Option<i32>) -> anyhow::Result<()> {
-    let Some(fd) = fd else { return Ok(()) };
-    if rustix::io::fcntl_getfd(borrow(fd)).is_err() {
-        anyhow::bail!("--ready-fd {fd}: no such file descriptor is open");
+/// Takes over the descriptor that `--ready-fd` names. To be called before
+/// anything is opened: later the number may be a descriptor of memtrace's own.
+pub fn claim_ready(fd: Option<i32>) -> anyhow::Result<Option<File>> {
+    let Some(fd) = fd else { return Ok(None) };
+    // Nor is it the business of a program that memtrace starts.
+    if rustix::io::fcntl_setfd(borrow(fd), FdFlags::CLOEXEC).is_err() {
+        anyhow::bail!(
+            "--ready-fd {fd}: no such file descriptor is open; open one, as in `--ready-fd 3 3>FILE`"
+        );
     }
     // SAFETY: it is open, was handed over by the caller for this, and is used nowhere else.
-    let mut file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
-    // Whoever no longer waits need not be told.
-    let _ = file.write_all(b"ready\n");
-    Ok(())
+    Ok(Some(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))
+}
+
+/// Tells whoever waits that calls count from now on.
+pub fn say_ready(ready: Option<File>) {
+    if let Some(mut file) = ready {
+        // Whoever no longer waits need not be told.
+        let _ = file.write_all(b"ready\n");
+    }
 }
 
 fn borrow(fd: i32) -> std::os::fd::BorrowedFd<'static> {
-    // SAFETY: only asked whether it is open.
+    // SAFETY: only for one system call, which tells if it is not open.
     unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }
 }

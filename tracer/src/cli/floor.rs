@@ -3,12 +3,16 @@
 
 use std::process::ExitCode;
 
-use super::{arguments, attach::say_ready};
+use super::{
+    arguments,
+    attach::{claim_ready, say_ready},
+};
 use crate::collect;
 
 pub fn run(arguments: &arguments::Floor) -> anyhow::Result<ExitCode> {
+    let ready = claim_ready(Some(arguments.ready_fd))?;
     let attached = collect::attach_floor(arguments.pid)?;
-    say_ready(Some(arguments.ready_fd))?;
+    say_ready(ready);
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     drop(attached);
     Ok(ExitCode::SUCCESS)

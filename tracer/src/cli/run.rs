@@ -1,6 +1,6 @@
 //! `memtrace run -- CMD`: start a program and trace it from its first allocation.
 
-use std::{process::ExitCode, time::Duration};
+use std::{fs::File, process::ExitCode, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     arguments,
-    attach::{TICK, say_ready, until},
+    attach::{TICK, claim_ready, say_ready, until},
     outcome,
     printer::Printer,
 };
@@ -24,13 +24,14 @@ use crate::{
 const LAST_WORD: Duration = Duration::from_millis(500);
 
 pub fn run(arguments: &arguments::Run, printer: &Printer) -> anyhow::Result<ExitCode> {
+    let ready = claim_ready(arguments.trace.ready_fd)?;
     let name = arguments
         .command
         .first()
         .map(|program| program.to_string_lossy().into_owned())
         .unwrap_or_default();
     let output = outcome::output_dir(arguments.trace.output.as_deref(), &name, std::process::id())?;
-    let traced = trace(arguments, &output, printer);
+    let traced = trace(arguments, &output, ready, printer);
     if traced.is_err() {
         output.discard();
     }
@@ -41,6 +42,7 @@ pub fn run(arguments: &arguments::Run, printer: &Printer) -> anyhow::Result<Exit
 fn trace(
     arguments: &arguments::Run,
     output: &OutputDir,
+    ready: Option<File>,
     printer: &Printer,
 ) -> anyhow::Result<ExitCode> {
     let trace = &arguments.trace;
@@ -60,7 +62,7 @@ fn trace(
         launched,
         target: None,
         stage: Stage::Starting,
-        ready_fd: trace.ready_fd,
+        ready,
     };
     let (ended, exit) = match runtime.block_on(child.follow(&mut session, trace.duration, printer))
     {
@@ -119,7 +121,7 @@ struct Child {
     events: Events,
     target: Option<TargetProcess>,
     stage: Stage,
-    ready_fd: Option<i32>,
+    ready: Option<File>,
 }
 
 impl Child {
@@ -138,7 +140,7 @@ impl Child {
         loop {
             tokio::select! {
                 wait = self.waits.recv() => match wait {
-                    Some(Ok(Wait::Ended(exit))) => return Ok((Ended::Target(exit), Some(exit))),
+                    Some(Ok(Wait::Ended(exit))) => return Ok((self.ended_by(exit), Some(exit))),
                     Some(Ok(Wait::Stopped)) => self.stopped(session, printer)?,
                     Some(Err(error)) => return Err(error.into()),
                     None => anyhow::bail!("the child can no longer be waited for"),
@@ -199,17 +201,26 @@ impl Child {
                 printer.say(note);
             }
             session.open_gate(true)?;
-            say_ready(self.ready_fd)?;
+            say_ready(self.ready.take());
         }
         self.target = Some(target);
         self.stage = Stage::Running;
         Ok(())
     }
 
+    /// What the child's end was for the program that was traced last.
+    fn ended_by(&self, exit: Exit) -> Ended {
+        Ended::Target(match self.stage {
+            // It had been replaced already; this is another program's end.
+            Stage::Untraced => Exit::Exec,
+            _ => exit,
+        })
+    }
+
     /// A moment for the child to end of the same signal.
     async fn last_word(&mut self) -> (Ended, Option<Exit>) {
         match timeout(LAST_WORD, self.waits.recv()).await {
-            Ok(Some(Ok(Wait::Ended(exit)))) => (Ended::Target(exit), Some(exit)),
+            Ok(Some(Ok(Wait::Ended(exit)))) => (self.ended_by(exit), Some(exit)),
             _ => (Ended::Asked, None),
         }
     }

@@ -124,7 +124,7 @@ pub fn report(mut session: Session, end: Moment) -> Result<Report, CollectError>
     let children = count_of(&counts, Counter::ChildProcess).calls;
     if children > 0 {
         notes.push(format!(
-            "Not covered: {children} child processes that were started meanwhile; what they allocate is not counted here."
+            "Not covered: {children} child process(es) that were started meanwhile; what they allocate is not counted here."
         ));
     }
     Ok(Report {

@@ -58,7 +58,8 @@ pub fn page(rows: &[Row], load_before: &str) -> anyhow::Result<String> {
     text.push_str(
         "Compare within this page only: other machines have other traps. Figures are medians; \
          what is compared was measured by turns. The node client has no cores of its own: it \
-         competes with the server.\n\n",
+         competes with the server and is not faster than it, so the server has time to spare, and \
+         its CPU time a request rises by more than requests/s fall.\n\n",
     );
     text.push_str("| what | result | goal | |\n| --- | --- | --- | --- |\n");
     for row in rows {

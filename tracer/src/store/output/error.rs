@@ -53,7 +53,7 @@ pub enum OutputError {
         source: io::Error,
     },
     /// Anything else.
-    #[error("cannot write {}", path.display())]
+    #[error("cannot write {}; choose another place with -o", path.display())]
     Failed {
         /// What was being written.
         path: PathBuf,
