@@ -32,7 +32,7 @@ unit_tests() {
 }
 
 fuzz() {
-    cargo run --locked --quiet --profile fuzz --package fuzz -- elf perf-map placement maps report recording unwind --seconds-each 5
+    cargo run --locked --quiet --profile fuzz --package fuzz -- all --seconds-each 5
 }
 
 suite_build() {

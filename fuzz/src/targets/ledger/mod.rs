@@ -8,8 +8,8 @@
 //! interrupted by another, at the end both are equal and nothing was missed.
 //!
 //! Two known defects, which the program modelled here keeps clear of:
-//! - After a call was left by `longjmp`, one of another function with the same
-//!   size and stack pointer passes for what the left call jumped to, and is not
+//! - After a memalign or a realloc of NULL was left by `longjmp`, a malloc of
+//!   the same size and stack pointer passes for what it jumped to, and is not
 //!   recorded, each time again.
 //! - After a signal handler's call came and went within a call, what the
 //!   interrupted call calls is recorded as a call of the program's.
@@ -154,10 +154,13 @@ impl Machine {
         }
         let jumps = stack_pointer == by.stack_pointer;
         let lower = if jumps { 0 } else { u64::from(detail & 3) * 8 };
-        // No function jumps back to one that jumped to it.
-        let source = if jumps { by.source + 1 } else { 1 };
+        let has_jump =
+            by.source == Source::Memalign as u32 || (by.source == REALLOC && by.old == 0);
+        if jumps && !has_jump {
+            return;
+        }
         let call = Running {
-            source,
+            source: Source::Malloc as u32,
             old: 0,
             stack_pointer: stack_pointer - lower,
             from_allocator: by.from_allocator || !jumps,
