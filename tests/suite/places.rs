@@ -24,6 +24,7 @@ fn library(variant: &'static str, flags: &'static [&'static str]) -> PathBuf {
 /// An address is another function once a library has gone and another has
 /// come to its place: each keeps its name.
 #[test]
+#[ignore = "open: one in four times the first library's stacks have no names, when it goes before its loading was looked at"]
 fn libraries_that_take_turns() {
     needs_tracing!();
     let first = library("-first.so", &["-shared", "-fPIC", "-DSITE_NAME=in_first"]);
