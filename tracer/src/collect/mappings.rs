@@ -127,19 +127,14 @@ impl Mappings {
     /// The mapping that held an address in a generation.
     ///
     /// A generation that nobody looked at was changed from the one before it
-    /// to the one after; what was mapped in it is in the latter, or had been in
-    /// the former, if it is still known at all.
+    /// to the one after; what was mapped in it is in the latter, if it is
+    /// still known at all.
     #[must_use]
     pub fn find(&self, generation: u64, address: u64) -> Option<Mapping> {
         let first = self
             .looks
             .partition_point(|look| look.generations[1] < generation);
-        let is_between = |look: &Look| look.generations[0] > generation;
-        let before = first
-            .checked_sub(1)
-            .and_then(|before| self.looks.get(before))
-            .filter(|_| self.looks.get(first).is_none_or(is_between));
-        (self.looks.iter().skip(first).take(2).chain(before))
+        (self.looks.iter().skip(first).take(2))
             .find_map(|look| Self::find_in(&look.mappings, address).cloned())
             .or_else(|| self.find_generated(address))
     }
