@@ -60,14 +60,12 @@ pub fn find(mappings: &[Mapping], worker: &mut FileWorker) -> Result<Found, Coll
         match worker.inspect(file) {
             Ok(summary) => found.add(mapped, &summary),
             // Not every executable mapping is ELF, and a broken one is no reason to give up.
-            Err(error) => tracing_note(&mut found.not_covered, mapped, &error.to_string()),
+            Err(error) => found
+                .not_covered
+                .push(format!("{} could not be looked into: {error}", mapped.path)),
         }
     }
     Ok(found)
-}
-
-fn tracing_note(notes: &mut Vec<String>, mapped: &MappedFile, error: &str) {
-    notes.push(format!("{} could not be looked into: {error}", mapped.path));
 }
 
 impl Found {
