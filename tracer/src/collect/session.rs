@@ -291,11 +291,6 @@ impl Session {
         &self.notes
     }
 
-    /// The processes under trace.
-    pub fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.spaces.iter().map(|space| &space.process)
-    }
-
     /// Ends the trace: shuts the gate, takes the probes away and reads the quiet ledger.
     pub fn finish(mut self, target: &TargetProcess, ended: Ended) -> Result<Report, CollectError> {
         self.control.gate = 0;

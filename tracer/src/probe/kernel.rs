@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
+    os::fd::{AsFd as _, BorrowedFd},
 };
 
 use aya::{
@@ -198,23 +198,6 @@ impl Kernel {
     pub fn run_statistics(&self, name: ProgramName) -> Option<sys::ProgramRun> {
         let fd = object::uprobe_fd(&self.ebpf, &self.uprobes, name)?;
         sys::program_run(fd).ok()
-    }
-
-    /// Kernel memory that the maps take now, bytes, as the kernel accounts it
-    /// (`memlock` in the descriptors' fdinfo).
-    #[must_use]
-    pub fn map_bytes(&self) -> u64 {
-        let mut total = 0;
-        for (_, map) in self.ebpf.maps() {
-            let Some(fd) = map_fd(map) else { continue };
-            let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))
-                .unwrap_or_default();
-            let memlock = text.lines().find_map(|line| line.strip_prefix("memlock:"));
-            total += memlock
-                .and_then(|value| value.trim().parse::<u64>().ok())
-                .unwrap_or(0);
-        }
-        total
     }
 
     fn read<K: aya::Pod, V: aya::Pod>(
