@@ -77,6 +77,10 @@ pub const TARGET_STOP_AT_EXEC: u32 = 1;
 /// Stop the process each time its loader has mapped or unmapped libraries.
 /// Only for processes that memtrace started itself.
 pub const TARGET_STOP_AT_LOADER: u32 = 2;
+/// Its child processes become targets as they start.
+pub const TARGET_FOLLOW: u32 = 4;
+/// It runs in the address space of another process (vfork, `CLONE_VM`), until it execs.
+pub const TARGET_SHARES_SPACE: u32 = 8;
 
 /// Something user space must look at, sent through the event ring buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,9 +90,19 @@ pub struct Event {
     pub kind: u32,
     /// Thread group.
     pub tgid: u32,
+    /// [`EVENT_FORK`]: the child's thread group. [`EVENT_EXIT`]: its wait status.
+    pub value: u32,
+    /// [`EVENT_FORK`]: the child's [`Target::flags`].
+    pub flags: u32,
+    /// `CLOCK_MONOTONIC`, ns.
+    pub time: u64,
 }
 
 /// The process replaced its program.
 pub const EVENT_EXEC: u32 = 1;
 /// The process's loader finished a change (`_dl_debug_state`).
 pub const EVENT_LOADER: u32 = 2;
+/// The process started another, which is to be followed.
+pub const EVENT_FORK: u32 = 3;
+/// The last thread of the process has ended.
+pub const EVENT_EXIT: u32 = 4;

@@ -34,6 +34,7 @@ mod pod {
         call::ThreadCalls,
         control::BoundSpace,
         control::Control,
+        control::Event,
         control::SpaceSettings,
         control::Target,
         counter::Count,

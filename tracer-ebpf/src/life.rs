@@ -1,12 +1,19 @@
 //! The life of a target: exec, the loader's changes, the end of threads.
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel, generated::bpf_send_signal},
+    bindings::BPF_ANY,
+    helpers::{
+        bpf_get_current_pid_tgid, bpf_probe_read_kernel,
+        generated::{bpf_get_current_task, bpf_ktime_get_ns, bpf_send_signal},
+    },
     macros::{raw_tracepoint, uprobe},
     programs::{ProbeContext, RawTracePointContext},
 };
 use tracer_common::{
-    control::{EVENT_EXEC, EVENT_LOADER, Event, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER},
+    control::{
+        EVENT_EXEC, EVENT_EXIT, EVENT_FORK, EVENT_LOADER, Event, TARGET_FOLLOW,
+        TARGET_SHARES_SPACE, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER, Target,
+    },
     counter::Counter,
 };
 
@@ -18,6 +25,26 @@ use crate::{
 
 const SIGSTOP: u32 = 19;
 
+/// Offsets in the kernel's structures, from its BTF. Set when loading.
+#[unsafe(no_mangle)]
+static TGID_OFFSET: u64 = 0;
+#[unsafe(no_mangle)]
+static SIGNAL_OFFSET: u64 = 0;
+#[unsafe(no_mangle)]
+static EXIT_CODE_OFFSET: u64 = 0;
+/// Of `live` in `struct signal_struct`: how many threads of the group have not ended.
+#[unsafe(no_mangle)]
+static LIVE_OFFSET: u64 = 0;
+
+/// A member of a kernel structure.
+#[inline(always)]
+fn member<T>(structure: u64, offset: &u64) -> Option<T> {
+    // SAFETY: a global that user space sets before the object is loaded.
+    let offset = unsafe { core::ptr::read_volatile(offset) };
+    // SAFETY: faults are handled by the helper.
+    unsafe { bpf_probe_read_kernel((structure + offset) as *const T) }.ok()
+}
+
 /// Raw tracepoint `sched_process_exec`: the target's address space is gone.
 /// It counts no more until user space has given it a new number.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
@@ -28,49 +55,73 @@ pub fn process_exec(_context: RawTracePointContext) -> i32 {
         return 0;
     };
     // SAFETY: a map value; this is the only thread the group has left.
-    let flags = unsafe {
-        space::unbind((*target).mm);
-        (*target).mm = 0;
-        (*target).space = 0;
-        (*target).flags
-    };
+    let flags = unsafe { leave_space(&mut *target) };
     let _ = THREADS.remove(thread);
-    tell(EVENT_EXEC, tgid);
     stop_if(flags & TARGET_STOP_AT_EXEC);
+    tell(EVENT_EXEC, tgid, 0, 0);
     0
 }
 
-/// Offset of `tgid` in `struct task_struct`, from the kernel's BTF. Set when loading.
-#[unsafe(no_mangle)]
-static TGID_OFFSET: u64 = 0;
+/// The target has no address space any more; its flags.
+#[inline(always)]
+fn leave_space(target: &mut Target) -> u32 {
+    // In another's space it was a guest, and has bound nothing.
+    if target.flags & TARGET_SHARES_SPACE == 0 {
+        space::unbind(target.mm);
+    }
+    target.mm = 0;
+    target.space = 0;
+    target.flags &= !TARGET_SHARES_SPACE;
+    target.flags
+}
 
-/// Raw tracepoint `sched_process_fork`: counts the target's children, which
-/// are not traced, so that the report can say so.
+/// Raw tracepoint `sched_process_fork`: the target's children, which are
+/// counted so that the report can tell of them, or followed.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
 pub fn process_fork(context: RawTracePointContext) -> i32 {
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    // SAFETY: only asked whether it is there.
-    if unsafe { TARGETS.get(tgid) }.is_none() {
-        return 0;
-    }
-    // SAFETY: a global that user space sets before the object is loaded.
-    let offset = unsafe { core::ptr::read_volatile(&raw const TGID_OFFSET) };
-    // TP_PROTO(struct task_struct *parent, struct task_struct *child)
-    let child: *const u8 = context.arg(1);
-    // SAFETY: reads the new task's structure; faults are handled by the helper.
-    let child_tgid =
-        unsafe { bpf_probe_read_kernel(child.wrapping_add(offset as usize).cast::<u32>()) };
-    if child_tgid.is_ok_and(|child_tgid| child_tgid != tgid) {
-        count(Counter::ChildProcess, 1, 0);
-    }
+    let _ = fork(context);
     0
+}
+
+#[inline(always)]
+fn fork(context: RawTracePointContext) -> Option<()> {
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    // SAFETY: the value is copied at once.
+    let parent = *unsafe { TARGETS.get(tgid) }?;
+    // TP_PROTO(struct task_struct *parent, struct task_struct *child)
+    let child = context.arg::<*const u8>(1) as u64;
+    let child_tgid: u32 = member(child, &TGID_OFFSET)?;
+    if child_tgid == tgid {
+        return None;
+    }
+    count(Counter::ChildProcess, 1, 0);
+    if parent.flags & TARGET_FOLLOW == 0 {
+        return None;
+    }
+    let mut flags = TARGET_FOLLOW;
+    if space::mm_of(child) == space::current_mm() {
+        flags |= TARGET_SHARES_SPACE;
+    }
+    let target = Target {
+        mm: 0,
+        space: 0,
+        flags,
+    };
+    // Before it runs: it may exec or fork before user space has heard of it.
+    TARGETS
+        .insert(child_tgid, target, u64::from(BPF_ANY))
+        .ok()?;
+    tell(EVENT_FORK, tgid, child_tgid, flags);
+    Some(())
 }
 
 /// Raw tracepoint `sched_process_exit`, for each thread: its record goes, and
-/// calls that it never returned from are counted.
+/// calls that it never returned from are counted. With the last one the
+/// process is no target any more.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub fn thread_exit(_context: RawTracePointContext) -> i32 {
     let thread = bpf_get_current_pid_tgid();
+    let _ = end_of_process((thread >> 32) as u32);
     // Once the gate is shut, what is pending is user space's to read.
     if heap::open_gate().is_none() {
         return 0;
@@ -87,6 +138,24 @@ pub fn thread_exit(_context: RawTracePointContext) -> i32 {
         let _ = THREADS.remove(thread);
     }
     0
+}
+
+#[inline(always)]
+fn end_of_process(tgid: u32) -> Option<()> {
+    let target = TARGETS.get_ptr_mut(tgid)?;
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    // The thread that ends has already been taken from the number
+    // (`do_exit`, kernel/exit.c).
+    let live: u32 = member(member(task, &SIGNAL_OFFSET)?, &LIVE_OFFSET)?;
+    if live != 0 {
+        return None;
+    }
+    // SAFETY: a map value; this is the only thread the group has left.
+    unsafe { leave_space(&mut *target) };
+    let _ = TARGETS.remove(tgid);
+    tell(EVENT_EXIT, tgid, member(task, &EXIT_CODE_OFFSET)?, 0);
+    Some(())
 }
 
 /// `_dl_debug_state` of the loader: libraries were mapped or unmapped, or are
@@ -107,16 +176,27 @@ pub fn loader_change(_context: ProbeContext) -> u32 {
                 }
             }
         }
-        tell(EVENT_LOADER, tgid);
         stop_if(flags & TARGET_STOP_AT_LOADER);
+        tell(EVENT_LOADER, tgid, 0, 0);
     }
     0
 }
 
+/// Tells user space, after what it may undo: a stop comes before its report,
+/// or the report could be answered before the stop.
 #[inline(always)]
-fn tell(kind: u32, tgid: u32) {
-    // A full buffer is no loss: user space looks at the process anyway.
-    let _ = EVENTS.output::<Event>(&Event { kind, tgid }, 0);
+fn tell(kind: u32, tgid: u32, value: u32, flags: u32) {
+    let event = Event {
+        kind,
+        tgid,
+        value,
+        flags,
+        // SAFETY: no arguments.
+        time: unsafe { bpf_ktime_get_ns() },
+    };
+    // What finds the buffer full is no loss unseen: user space looks at each
+    // process anyway, and children are counted apart.
+    let _ = EVENTS.output::<Event>(&event, 0);
 }
 
 #[inline(always)]

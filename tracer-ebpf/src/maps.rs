@@ -57,7 +57,7 @@ pub static NEW_THREAD: Array<ThreadCalls> = Array::with_max_entries(1, 0);
 pub static COUNTS: PerCpuArray<Count> = PerCpuArray::with_max_entries(COUNTERS, 0);
 
 #[map]
-pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 16, 0);
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 18, 0);
 
 /// Adds to a counter in place.
 ///

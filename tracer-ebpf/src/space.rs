@@ -39,8 +39,18 @@ pub fn current() -> Option<u32> {
     bind(mm)
 }
 
+/// The address of another task's `mm_struct`.
 #[inline(always)]
-fn current_mm() -> Option<u64> {
+pub fn mm_of(task: u64) -> Option<u64> {
+    // SAFETY: a global that user space sets before the object is loaded.
+    let offset = unsafe { core::ptr::read_volatile(&raw const MM_OFFSET) };
+    // SAFETY: faults are handled by the helper.
+    unsafe { bpf_probe_read_kernel((task + offset) as *const u64) }.ok()
+}
+
+/// The address of the current task's `mm_struct`.
+#[inline(always)]
+pub fn current_mm() -> Option<u64> {
     // SAFETY: globals that user space sets before the object is loaded; the
     // verifier knows their values and never sees the branch not taken.
     let (offset, typed) = unsafe {
@@ -91,6 +101,9 @@ fn bind(mm: u64) -> Option<u32> {
 /// Forgets an address space: its process has another now.
 #[inline(always)]
 pub fn unbind(mm: u64) {
+    if mm == 0 {
+        return;
+    }
     let _ = SPACES.remove(mm);
     if let Some(first) = FIRST_SPACE.get_ptr_mut(0) {
         // SAFETY: a map value.

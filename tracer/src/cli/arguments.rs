@@ -44,9 +44,16 @@ pub enum Command {
 
 #[derive(Args, Debug)]
 pub struct Attach {
-    /// Process to trace, as this shell sees it. It is not stopped or changed.
-    #[arg(short, long, required = true)]
-    pub pid: Option<u32>,
+    /// Process to trace, as this shell sees it; several with commas, or -p again.
+    /// It is not stopped or changed.
+    #[arg(short, long, required_unless_present = "comm", value_delimiter = ',')]
+    pub pid: Vec<u32>,
+    /// Trace every process of this name, as `ps -o comm` tells it.
+    #[arg(long, value_name = "NAME")]
+    pub comm: Option<String>,
+    /// Trace the processes that it starts too.
+    #[arg(long)]
+    pub follow: bool,
     #[command(flatten)]
     pub trace: Trace,
     /// Most of the target's CPU time that tracing may take, percent, or `off`.
@@ -62,6 +69,9 @@ pub struct Run {
     /// Most of the program's CPU time that tracing may take, percent, or `off`.
     #[arg(long, value_name = "PERCENT", default_value = "off", value_parser = overhead)]
     pub max_overhead: Overhead,
+    /// Trace only the program itself, not the processes that it starts.
+    #[arg(long)]
+    pub no_follow: bool,
     /// Start the program as root. By default it runs as the user who called sudo.
     #[arg(long)]
     pub as_root: bool,
@@ -92,15 +102,22 @@ pub struct Trace {
 
 impl Trace {
     /// The part of it that the trace itself needs.
-    pub fn options(&self, overhead: Overhead) -> Options {
+    pub fn options(&self, overhead: Overhead, follow: bool) -> Options {
+        let default = Limits::default();
         let limits = Limits {
             blocks: self.max_blocks,
             sites: self.max_sites,
-            ..Limits::default()
+            processes: if follow {
+                PROCESSES_FOLLOWED
+            } else {
+                default.processes
+            },
+            ..default
         };
         Options {
             limits,
             overhead: overhead.0,
+            follow,
         }
     }
 }
@@ -133,6 +150,10 @@ pub struct Floor {
     #[arg(long)]
     pub ready_fd: i32,
 }
+
+/// Programs that one trace has room for where children are followed: 1.3 MB
+/// of kernel memory.
+const PROCESSES_FOLLOWED: u32 = 1 << 14;
 
 /// A validated `--max-overhead`.
 #[derive(Clone, Copy, Debug)]

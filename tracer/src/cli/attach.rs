@@ -18,8 +18,8 @@ use tokio::{
 
 use super::{arguments, outcome, printer::Printer};
 use crate::{
-    collect::{Ended, Session, Status, TargetProcess},
-    model::{Exit, Level},
+    collect::{Attaching, CollectError, Ended, Options, Session, Status, TargetProcess},
+    model::Level,
     probe::watch,
     render::status::{StatusView, status},
 };
@@ -28,23 +28,58 @@ use crate::{
 pub const TICK: Duration = Duration::from_millis(250);
 
 pub fn run(arguments: &arguments::Attach, printer: &Printer) -> anyhow::Result<ExitCode> {
-    let pid = arguments.pid.context("which process? memtrace -p PID")?;
-    let trace = &arguments.trace;
-    let ready = claim_ready(trace.ready_fd)?;
-    let target = TargetProcess::open(pid)?;
-    trace_process(&target, trace, arguments.max_overhead, ready, printer)?;
+    let ready = claim_ready(arguments.trace.ready_fd)?;
+    let targets = targets(arguments, printer)?;
+    let options = arguments
+        .trace
+        .options(arguments.max_overhead, arguments.follow);
+    trace_processes(targets, &arguments.trace, &options, ready, printer)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Traces a running process from here to its files and report; where they are.
-pub fn trace_process(
-    target: &TargetProcess,
+/// The processes that are asked for. Of those found by name, one that cannot
+/// be traced keeps the others from nothing.
+fn targets(arguments: &arguments::Attach, printer: &Printer) -> anyhow::Result<Vec<TargetProcess>> {
+    let mut targets = Vec::new();
+    for &pid in &arguments.pid {
+        if targets
+            .iter()
+            .all(|target: &TargetProcess| target.pid != pid)
+        {
+            targets.push(TargetProcess::open(pid)?);
+        }
+    }
+    if let Some(name) = &arguments.comm {
+        let pids = TargetProcess::pids_named(name);
+        if pids.is_empty() {
+            anyhow::bail!("no process has the name {name}; `ps -eo pid,comm` lists them");
+        }
+        for pid in pids {
+            if targets.iter().any(|target| target.pid == pid) {
+                continue;
+            }
+            match TargetProcess::open(pid) {
+                Ok(target) => targets.push(target),
+                Err(error) => printer.say(&format!("left out: {error}")),
+            }
+        }
+    }
+    if targets.is_empty() {
+        anyhow::bail!("none of these processes can be traced");
+    }
+    Ok(targets)
+}
+
+/// Traces running processes from here to files and report; where they are.
+pub fn trace_processes(
+    targets: Vec<TargetProcess>,
     trace: &arguments::Trace,
-    overhead: arguments::Overhead,
+    options: &Options,
     ready: Option<File>,
     printer: &Printer,
 ) -> anyhow::Result<PathBuf> {
-    let output = outcome::output_dir(trace.output.as_deref(), &target.name(), target.pid)?;
+    let first = targets.first().context("which process? memtrace -p PID")?;
+    let output = outcome::output_dir(trace.output.as_deref(), &first.name(), first.pid)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -53,13 +88,8 @@ pub fn trace_process(
         let _entered = runtime.enter();
         AskedToEnd::listen()?
     };
-    let attached =
-        Session::prepare(&trace.options(overhead), Some(target.pid)).and_then(|mut session| {
-            session.attach(target, false)?;
-            Ok(session)
-        });
-    let mut session = match attached {
-        Ok(session) => session,
+    let (mut session, names) = match attach_all(targets, options, printer) {
+        Ok(attached) => attached,
         Err(error) => {
             output.discard();
             return Err(error.into());
@@ -70,15 +100,38 @@ pub fn trace_process(
     }
     session.open_gate(false)?;
     say_ready(ready);
-    printer.say(&format!(
-        "tracing {} ({}), Ctrl-C ends",
-        target.name(),
-        target.pid
-    ));
-    let ended = runtime.block_on(follow(&mut session, target, trace.duration, asked, printer))?;
-    let report = session.finish(target, ended)?;
+    printer.say(&format!("tracing {}, Ctrl-C ends", names.join(", ")));
+    let ended = runtime.block_on(follow(&mut session, trace.duration, asked, printer))?;
+    let report = session.finish(ended)?;
     outcome::deliver(&report, &output, printer, false)?;
     Ok(output.path().to_path_buf())
+}
+
+/// Attaches to all targets; of several, to those that can be.
+fn attach_all(
+    targets: Vec<TargetProcess>,
+    options: &Options,
+    printer: &Printer,
+) -> Result<(Session, Vec<String>), CollectError> {
+    let is_one = targets.len() == 1;
+    let mut session = Session::prepare(options, targets.first().map(|target| target.pid))?;
+    let mut names = Vec::new();
+    let mut refused = None;
+    for target in targets {
+        let name = format!("{} ({})", target.name(), target.pid);
+        match session.attach(target, Attaching::Running) {
+            Ok(()) => names.push(name),
+            Err(error) if is_one => return Err(error),
+            Err(error) => {
+                printer.say(&format!("left out: {error}"));
+                refused = Some(error);
+            }
+        }
+    }
+    match refused {
+        Some(error) if names.is_empty() => Err(error),
+        _ => Ok((session, names)),
+    }
 }
 
 /// The signals that ask for the end of a trace.
@@ -101,46 +154,41 @@ impl AskedToEnd {
 /// Follows the trace until something ends it.
 async fn follow(
     session: &mut Session,
-    target: &TargetProcess,
     duration: Option<Duration>,
     mut asked: AskedToEnd,
     printer: &Printer,
 ) -> anyhow::Result<Ended> {
-    let pidfd = watch(target.pidfd().try_clone()?)?;
     let mut events = watch(session.events()?)?;
     let end = duration.map(|duration| Instant::now() + duration);
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        let next_child = session.next_child().map(Instant::from_std);
         tokio::select! {
             _ = asked.interrupted.recv() => return Ok(Ended::Asked),
             _ = asked.terminated.recv() => return Ok(Ended::Asked),
             _ = asked.hung_up.recv() => return Ok(Ended::Asked),
             () = until(end) => return Ok(Ended::Asked),
-            ready = pidfd.readable() => {
-                drop(ready?);
-                // An exec may have come before, and its event with it.
-                let exit = if events.get_mut().saw_exec(target.pid) { Exit::Exec } else { target.exit() };
-                return Ok(Ended::Target(exit));
-            }
             ready = events.readable_mut() => {
                 let mut ready = ready?;
-                let seen = ready.get_inner_mut().saw_exec(target.pid);
+                session.take_in(ready.get_inner_mut())?;
                 ready.clear_ready();
-                if seen {
-                    return Ok(Ended::Target(Exit::Exec));
-                }
-                // The loader has changed something: before it does so again.
-                session.follow_mappings(target)?;
             }
+            () = until(next_child) => session.attach_children()?,
             _ = ticks.tick() => {
-                if let Some(now) = session.tick(target)? {
+                if let Some(now) = session.tick()? {
                     show(&now, duration, printer);
                     if now.must_end {
                         return Ok(Ended::Overhead);
                     }
                 }
             }
+        }
+        for news in session.take_news() {
+            printer.say(&news);
+        }
+        if session.is_over() {
+            return Ok(Ended::Targets);
         }
     }
 }

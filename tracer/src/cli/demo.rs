@@ -33,13 +33,8 @@ pub fn run(arguments: &arguments::Demo, printer: &Printer) -> anyhow::Result<Exi
         ready_fd: None,
     };
     let target = TargetProcess::open_own(program.child.id())?;
-    let output = attach::trace_process(
-        &target,
-        &trace,
-        arguments::Overhead(Limit::Off),
-        None,
-        printer,
-    )?;
+    let options = trace.options(arguments::Overhead(Limit::Off), false);
+    let output = attach::trace_processes(vec![target], &trace, &options, None, printer)?;
     printer.say(&format!(
         "the picture is {}: open it in a browser, and click on a frame to look closer",
         output.join("live.svg").display()

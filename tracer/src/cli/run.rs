@@ -15,8 +15,11 @@ use super::{
     printer::Printer,
 };
 use crate::{
-    collect::{CollectError, Ended, Events, Launched, RunAs, Session, TargetProcess, Wait},
+    collect::{
+        Attaching, CollectError, Ended, Events, Launched, RunAs, Session, TargetProcess, Wait,
+    },
     model::Exit,
+    probe::watch,
     store::OutputDir,
 };
 
@@ -51,21 +54,22 @@ fn trace(
     } else {
         invoking_user()
     };
-    let mut session = Session::prepare(&trace.options(arguments.max_overhead), None)?;
+    let options = trace.options(arguments.max_overhead, !arguments.no_follow);
+    let mut session = Session::prepare(&options, None)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let events = session.events()?;
     let launched = Launched::start(&mut session, &arguments.command, run_as)?;
     let mut child = Child {
         waits: launched.waits(),
-        events: session.events()?,
         launched,
-        target: None,
+        is_traced: false,
         stage: Stage::Starting,
         ready,
     };
-    let (ended, exit) = match runtime.block_on(child.follow(&mut session, trace.duration, printer))
-    {
+    let followed = child.follow(&mut session, events, trace.duration, printer);
+    let (ended, exit) = match runtime.block_on(followed) {
         Ok(ended) => ended,
         Err(error) => {
             // It has not run an instruction of its own that anybody waits for.
@@ -73,10 +77,13 @@ fn trace(
             return Err(error);
         }
     };
-    let Some(target) = &child.target else {
+    if !child.is_traced {
         return Err(CollectError::Gone(child.launched.pid()).into());
-    };
-    let report = session.finish(target, ended)?;
+    }
+    if let Some(exit) = exit {
+        session.end_space(child.launched.pid(), exit);
+    }
+    let report = session.finish(ended)?;
     let delivered = outcome::deliver(&report, output, printer, true);
     let exit = match exit {
         Some(exit) => exit,
@@ -118,8 +125,8 @@ enum Stage {
 struct Child {
     launched: Launched,
     waits: UnboundedReceiver<Result<Wait, CollectError>>,
-    events: Events,
-    target: Option<TargetProcess>,
+    /// Some program of it is or was.
+    is_traced: bool,
     stage: Stage,
     ready: Option<File>,
 }
@@ -129,19 +136,29 @@ impl Child {
     async fn follow(
         &mut self,
         session: &mut Session,
+        events: Events,
         duration: Option<Duration>,
         printer: &Printer,
     ) -> anyhow::Result<(Ended, Option<Exit>)> {
+        let mut events = watch(events)?;
         let mut interrupted = signal(SignalKind::interrupt())?;
         let mut terminated = signal(SignalKind::terminate())?;
         let end = duration.map(|duration| Instant::now() + duration);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let next_child = session.next_child().map(Instant::from_std);
             tokio::select! {
                 wait = self.waits.recv() => match wait {
-                    Some(Ok(Wait::Ended(exit))) => return Ok((self.ended_by(exit), Some(exit))),
-                    Some(Ok(Wait::Stopped)) => self.stopped(session, printer)?,
+                    Some(Ok(Wait::Ended(exit))) => {
+                        // Its exec, and its children's ends, may have come before.
+                        session.take_in(events.get_mut())?;
+                        return Ok((Ended::Targets, Some(exit)));
+                    }
+                    Some(Ok(Wait::Stopped)) => {
+                        session.take_in(events.get_mut())?;
+                        self.stopped(session, printer)?;
+                    }
                     Some(Err(error)) => return Err(error.into()),
                     None => anyhow::bail!("the child can no longer be waited for"),
                 },
@@ -152,11 +169,20 @@ impl Child {
                     return Ok(self.last_word().await);
                 }
                 () = until(end) => return Ok((Ended::Asked, None)),
-                _ = ticks.tick() => if let (Stage::Running, Some(target)) = (self.stage, &self.target)
-                    && session.tick(target)?.is_some_and(|now| now.must_end)
+                ready = events.readable_mut() => {
+                    let mut ready = ready?;
+                    session.take_in(ready.get_inner_mut())?;
+                    ready.clear_ready();
+                }
+                () = until(next_child) => session.attach_children()?,
+                _ = ticks.tick() => if self.is_traced
+                    && session.tick()?.is_some_and(|now| now.must_end)
                 {
                     return Ok((Ended::Overhead, None));
                 },
+            }
+            for news in session.take_news() {
+                printer.say(&news);
             }
         }
     }
@@ -164,11 +190,10 @@ impl Child {
     /// The child stopped: at an exec, in its loader, or by somebody else.
     fn stopped(&mut self, session: &mut Session, printer: &Printer) -> anyhow::Result<()> {
         let pid = self.launched.pid();
-        if self.events.saw_exec(pid) {
-            session.execed();
+        if session.take_exec() {
             match session.stop_at_loader(pid) {
                 Ok(()) => self.stage = Stage::Loading,
-                Err(error) if self.target.is_some() => {
+                Err(error) if self.is_traced => {
                     printer.say(&format!("what it has become is not traced: {error}"));
                     self.stage = Stage::Untraced;
                 }
@@ -176,11 +201,11 @@ impl Child {
             }
         } else if self.stage == Stage::Loading {
             let target = TargetProcess::open(pid)?;
-            match session.attach(&target, true) {
+            match session.attach(target, Attaching::Stopped) {
                 // The first stop comes before any library is mapped.
                 Err(CollectError::NoAllocator { .. }) => {}
                 Err(error) => return Err(error.into()),
-                Ok(()) => self.attached(session, target, printer)?,
+                Ok(()) => self.attached(session, printer)?,
             }
         } else {
             return Ok(());
@@ -190,37 +215,23 @@ impl Child {
     }
 
     /// The probes of the newest program are in.
-    fn attached(
-        &mut self,
-        session: &mut Session,
-        target: TargetProcess,
-        printer: &Printer,
-    ) -> anyhow::Result<()> {
-        if self.target.is_none() {
+    fn attached(&mut self, session: &mut Session, printer: &Printer) -> anyhow::Result<()> {
+        if !self.is_traced {
             for note in session.notes() {
                 printer.say(note);
             }
             session.open_gate(true)?;
             say_ready(self.ready.take());
         }
-        self.target = Some(target);
+        self.is_traced = true;
         self.stage = Stage::Running;
         Ok(())
-    }
-
-    /// What the child's end was for the program that was traced last.
-    fn ended_by(&self, exit: Exit) -> Ended {
-        Ended::Target(match self.stage {
-            // It had been replaced already; this is another program's end.
-            Stage::Untraced => Exit::Exec,
-            _ => exit,
-        })
     }
 
     /// A moment for the child to end of the same signal.
     async fn last_word(&mut self) -> (Ended, Option<Exit>) {
         match timeout(LAST_WORD, self.waits.recv()).await {
-            Ok(Some(Ok(Wait::Ended(exit)))) => (self.ended_by(exit), Some(exit)),
+            Ok(Some(Ok(Wait::Ended(exit)))) => (Ended::Targets, Some(exit)),
             _ => (Ended::Asked, None),
         }
     }

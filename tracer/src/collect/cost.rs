@@ -1,9 +1,9 @@
 //! Measuring what a running trace costs its target, and acting on it.
 
-use std::os::fd::OwnedFd;
+use std::{collections::HashMap, os::fd::OwnedFd};
 
 use super::{
-    CollectError, Session, TargetProcess,
+    CollectError, Session,
     clock::Moment,
     overhead::{Decision, Load},
 };
@@ -12,30 +12,36 @@ use crate::{model::Sampling, probe::ProgramName};
 /// A stretch of time over which the kernel measures our programs.
 pub(super) struct Statistics {
     _enabled: OwnedFd,
-    target_cpu_ns: u64,
+    /// CPU time of each target, ns.
+    target_cpu_ns: HashMap<u32, u64>,
     before: Load,
 }
 
 impl Session {
     /// Measures what tracing costs in every other call, and acts on it.
-    pub(super) fn govern(&mut self, target: &TargetProcess) -> Result<bool, CollectError> {
+    pub(super) fn govern(&mut self) -> Result<bool, CollectError> {
         let Some(statistics) = self.statistics.take() else {
             self.statistics =
                 aya::sys::enable_stats(aya::sys::Stats::RunTime)
                     .ok()
                     .map(|enabled| Statistics {
                         _enabled: enabled,
-                        target_cpu_ns: cpu_ns(target.pid),
+                        target_cpu_ns: self.target_cpu_ns(),
                         before: self.load(),
                     });
             return Ok(false);
         };
         let after = self.load();
+        // Of those that lived all the while, so that the share is not
+        // underestimated for one that ended.
+        let target_cpu_ns = (self.target_cpu_ns().iter())
+            .filter_map(|(pid, now)| now.checked_sub(*statistics.target_cpu_ns.get(pid)?))
+            .sum();
         let load = Load {
             entry_hits: after.entry_hits - statistics.before.entry_hits,
             return_hits: after.return_hits - statistics.before.return_hits,
             run_ns: after.run_ns - statistics.before.run_ns,
-            target_cpu_ns: cpu_ns(target.pid).saturating_sub(statistics.target_cpu_ns),
+            target_cpu_ns,
         };
         match self.governor.judge(&load) {
             Decision::Keep => Ok(false),
@@ -60,6 +66,13 @@ impl Session {
                 Ok(false)
             }
         }
+    }
+
+    fn target_cpu_ns(&self) -> HashMap<u32, u64> {
+        let targets = self.spaces.iter().filter_map(|space| space.target.as_ref());
+        targets
+            .map(|target| (target.pid, cpu_ns(target.pid)))
+            .collect()
     }
 
     fn load(&self) -> Load {

@@ -63,6 +63,11 @@ pub enum CollectError {
     /// It went while we looked.
     #[error("process {0} ended before it could be traced")]
     Gone(u32),
+    /// More processes than the trace has room for.
+    #[error(
+        "the trace has room for {0} programs and their children, and they have been; what starts now is not traced"
+    )]
+    TooManyProcesses(u32),
     /// The program could not be started.
     #[error("cannot start {program}: {reason}")]
     Start {
@@ -85,4 +90,15 @@ pub enum CollectError {
         /// The system's words.
         source: std::io::Error,
     },
+}
+
+impl CollectError {
+    /// Whether the process ended while it was looked at.
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSuchProcess(_) | Self::Gone(_) | Self::Zombie(_)
+        )
+    }
 }

@@ -3,16 +3,24 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use aya::maps::{MapData, RingBuf};
-use tracer_common::control::EVENT_EXEC;
+use tracer_common::control::Event;
 
 use super::{CollectError, Session};
 
 impl Session {
-    /// Takes the kernel's events; `saw_exec` must be asked when they come.
+    /// Takes the kernel's events, which [`Session::take_in`] is to be given.
     pub fn events(&mut self) -> Result<Events, CollectError> {
         Ok(Events {
             ring: self.kernel.take_events()?,
         })
+    }
+
+    /// Takes in all that the kernel side has told.
+    pub fn take_in(&mut self, events: &mut Events) -> Result<(), CollectError> {
+        while let Some(event) = events.next() {
+            self.handle(&event)?;
+        }
+        Ok(())
     }
 }
 
@@ -22,14 +30,16 @@ pub struct Events {
 }
 
 impl Events {
-    /// Takes what has come; whether the process replaced its program.
-    pub fn saw_exec(&mut self, pid: u32) -> bool {
-        let exec = [EVENT_EXEC.to_ne_bytes(), pid.to_ne_bytes()].concat();
-        let mut seen = false;
-        while let Some(event) = self.ring.next() {
-            seen |= *event == exec[..];
-        }
-        seen
+    fn next(&mut self) -> Option<Event> {
+        let item = self.ring.next()?;
+        let word = |at: usize| Some(u32::from_ne_bytes(item.get(at..at + 4)?.try_into().ok()?));
+        Some(Event {
+            kind: word(0)?,
+            tgid: word(4)?,
+            value: word(8)?,
+            flags: word(12)?,
+            time: u64::from_ne_bytes(item.get(16..24)?.try_into().ok()?),
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     clock::Moment,
     footprint::glibc_chunk,
     names::{Place, places},
-    session::Space,
+    space::Space,
 };
 use crate::{
     model::{
@@ -37,6 +37,7 @@ pub fn counts_of(site: &KernelSite) -> Counts {
 pub fn places_of(space: &Space, site: &KernelSite) -> Vec<Place> {
     let frames = (site.identity.frames as usize).min(site.frames.len());
     places(
+        space.id,
         &space.mappings,
         site.identity.mapping_generation,
         &site.frames[..frames],
@@ -122,11 +123,7 @@ pub fn report(mut session: Session, end: Moment) -> Result<Report, CollectError>
     let mut notes = session.notes;
     notes.extend(session.names.notes.iter().cloned());
     let children = count_of(&counts, Counter::ChildProcess).calls;
-    if children > 0 {
-        notes.push(format!(
-            "Not covered: {children} child process(es) that were started meanwhile; what they allocate is not counted here."
-        ));
-    }
+    notes.extend(session.follow.note(children));
     Ok(Report {
         schema: SCHEMA,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -2,7 +2,7 @@
 
 use tracer_common::source::Source;
 
-use super::{CollectError, allocator, mappings::Mappings, session::no_allocator};
+use super::{CollectError, allocator, mappings::Mappings, space::no_allocator};
 use crate::{
     probe::{Kernel, Limits, Point, ProgramName},
     symbolize::FileWorker,

@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 
 use tracer_common::site::Site as KernelSite;
 
-use super::{CollectError, Session, TargetProcess, clock::Moment, finish};
-use crate::{model::Counts, symbolize::open::open_perf_map};
+use super::{CollectError, Session, allocator, clock::Moment, finish, space::names_of};
+use crate::{
+    model::{Counts, Exit},
+    symbolize::open::open_perf_map,
+};
 
 /// Ticks that each bring a look: a costly trace must be noticed at once.
 const TICKS_AT_FIRST: u32 = 4;
@@ -36,20 +39,21 @@ pub struct Status {
 
 impl Session {
     /// To be called every quarter of a second: moves the ledger's clock, and at
-    /// first each time, later once a second, follows the target and tells
+    /// first each time, later once a second, follows the targets and tells
     /// where the trace stands.
-    pub fn tick(&mut self, target: &TargetProcess) -> Result<Option<Status>, CollectError> {
+    pub fn tick(&mut self) -> Result<Option<Status>, CollectError> {
         self.control.now_mark = self.start.mark();
         self.kernel.set_control(&self.control)?;
         self.ticks += 1;
         if self.ticks > TICKS_AT_FIRST && !self.ticks.is_multiple_of(TICKS_A_LOOK) {
             return Ok(None);
         }
-        self.look(target).map(Some)
+        self.look().map(Some)
     }
 
-    fn look(&mut self, target: &TargetProcess) -> Result<Status, CollectError> {
-        self.follow_mappings(target)?;
+    fn look(&mut self) -> Result<Status, CollectError> {
+        self.follow_all_mappings()?;
+        self.find_ended();
         let mut counts = Counts::default();
         let mut largest: Vec<(u64, KernelSite)> = Vec::with_capacity(GROWERS + 1);
         self.kernel.sites(|_, site| {
@@ -71,7 +75,7 @@ impl Session {
                 / now.duration_since(*then).as_secs_f64().max(1e-3)
         });
         self.last = Some((now, counts));
-        let must_end = self.govern(target)?;
+        let must_end = self.govern()?;
         Ok(Status {
             elapsed: Duration::from_nanos(
                 Moment::now()
@@ -90,14 +94,42 @@ impl Session {
         })
     }
 
-    /// Looks at the mappings and the perf map again: both must be had while the
-    /// process lives. To be called when the kernel side tells of its loader.
-    pub fn follow_mappings(&mut self, target: &TargetProcess) -> Result<(), CollectError> {
-        let Some(space) = self.spaces.last_mut() else {
+    /// Looks for targets whose end the kernel side could not tell: its buffer was full.
+    fn find_ended(&mut self) {
+        let ended: Vec<(u32, Exit)> = (self.spaces.iter())
+            .filter_map(|space| space.target.as_ref())
+            .filter(|target| target.has_ended())
+            .map(|target| (target.pid, target.exit()))
+            .collect();
+        for (pid, exit) in ended {
+            self.end_space(pid, exit);
+        }
+    }
+
+    /// Looks at the mappings and the perf maps of all live targets again: both
+    /// must be had while the process lives.
+    pub(super) fn follow_all_mappings(&mut self) -> Result<(), CollectError> {
+        (0..self.spaces.len()).try_for_each(|index| self.follow_mappings_of(index))
+    }
+
+    /// The same for one process, whose loader has just changed something.
+    pub(super) fn follow_mappings(&mut self, pid: u32) -> Result<(), CollectError> {
+        let is_it =
+            |space: &super::space::Space| space.process.pid == pid && space.target.is_some();
+        match self.spaces.iter().position(is_it) {
+            Some(index) => self.follow_mappings_of(index),
+            None => Ok(()),
+        }
+    }
+
+    fn follow_mappings_of(&mut self, index: usize) -> Result<(), CollectError> {
+        let space = &mut self.spaces[index];
+        let Some(target) = &space.target else {
             return Ok(());
         };
+        let pid = target.pid;
         if space.perf_map.is_none() {
-            space.perf_map = open_perf_map(target.pid, target.ns_pid, target.uid).ok();
+            space.perf_map = open_perf_map(pid, target.ns_pid, target.uid).ok();
         }
         let mut settings = self.kernel.space(space.id)?;
         if !settings.mapping_generation.is_multiple_of(2) {
@@ -106,10 +138,46 @@ impl Session {
             self.kernel.set_space(space.id, &settings)?;
         }
         let generation = settings.mapping_generation;
+        let changes = space.mappings.changes();
         // The process may be gone by now; its end is seen elsewhere.
-        if let Ok(Some(generation)) = space.mappings.refresh(target.pid, generation) {
+        if let Ok(Some(generation)) = space.mappings.refresh(pid, generation) {
             settings.mapping_generation = generation;
             self.kernel.set_space(space.id, &settings)?;
+        }
+        if space.mappings.changes() != changes {
+            self.cover_what_came(index, pid)?;
+        }
+        Ok(())
+    }
+
+    /// Puts probes on allocators that were loaded in mid-run.
+    fn cover_what_came(&mut self, index: usize, pid: u32) -> Result<(), CollectError> {
+        let space = &self.spaces[index];
+        let id = space.id;
+        let found = allocator::find(space.mappings.current(), &mut self.worker)?;
+        let mut came = Vec::new();
+        let mut settings = self.kernel.space(id)?;
+        settings.allocator = allocator::code_ranges(&found.allocators, space.mappings.current());
+        self.kernel.set_space(id, &settings)?;
+        for allocator in &found.allocators {
+            match self.attach_allocator(allocator, pid) {
+                Ok(true) => came.push(allocator.name.clone()),
+                Ok(false) => {}
+                Err(error) => self.note_once(format!(
+                    "Not covered: {}, loaded in mid-run: {error}.",
+                    allocator.name
+                )),
+            }
+        }
+        for what in &found.not_covered {
+            self.note_once(format!("Not covered: {what}."));
+        }
+        if !came.is_empty() {
+            self.note_once(format!(
+                "Process {pid} loaded {} in mid-run: what that allocated in its first moments is not counted.",
+                came.join(" and ")
+            ));
+            self.spaces[index].process.allocator = names_of(&found.allocators);
         }
         Ok(())
     }

@@ -118,6 +118,12 @@ impl Mappings {
         Ok((number != generation).then_some(number))
     }
 
+    /// How often the mapped files have changed.
+    #[must_use]
+    pub const fn changes(&self) -> usize {
+        self.looks.len()
+    }
+
     /// The newest generation's files.
     #[must_use]
     pub fn current(&self) -> &[Mapping] {

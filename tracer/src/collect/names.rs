@@ -19,15 +19,15 @@ pub enum Place {
     File(Arc<MappedFile>, u64),
     /// In the vdso, at this offset.
     Vdso(u64),
-    /// In code made at run time, at this address.
-    Anonymous(u64),
+    /// In code made at run time: the address space, and the address in it.
+    Anonymous(u32, u64),
 }
 
 /// The places of a stack of return addresses, innermost first.
 ///
 /// Ends at the first address that lies in no code: frame pointers were
 /// followed through code that keeps none, and all that comes after is as wrong.
-pub fn places(mappings: &Mappings, generation: u64, addresses: &[u64]) -> Vec<Place> {
+pub fn places(space: u32, mappings: &Mappings, generation: u64, addresses: &[u64]) -> Vec<Place> {
     addresses
         .iter()
         .map_while(|address| {
@@ -38,7 +38,7 @@ pub fn places(mappings: &Mappings, generation: u64, addresses: &[u64]) -> Vec<Pl
             Some(match &mapping.backing {
                 Backing::File(file, start) => Place::File(Arc::clone(file), start + offset),
                 Backing::Vdso => Place::Vdso(offset),
-                Backing::Anonymous => Place::Anonymous(*address),
+                Backing::Anonymous => Place::Anonymous(space, *address),
             })
         })
         .collect()
@@ -48,7 +48,8 @@ pub fn places(mappings: &Mappings, generation: u64, addresses: &[u64]) -> Vec<Pl
 #[derive(Default)]
 pub struct Names {
     files: HashMap<(u64, u64), FileNames>,
-    jit: HashMap<u64, Option<String>>,
+    /// By address space and address: each process makes code of its own.
+    jit: HashMap<(u32, u64), Option<String>>,
     /// What could not be named, and why, for the report.
     pub notes: BTreeSet<String>,
 }
@@ -60,7 +61,7 @@ struct FileNames {
 }
 
 impl Names {
-    /// Looks all `places` up. `perf_map` is the target's own, if it wrote one.
+    /// Looks all `places` of one process up. `perf_map` is its own, if it wrote one.
     pub fn look_up<'a>(
         &mut self,
         places: impl Iterator<Item = &'a Place>,
@@ -77,8 +78,8 @@ impl Names {
                         .or_insert_with(|| (Arc::clone(file), BTreeSet::new()));
                     entry.1.insert(*offset);
                 }
-                Place::Anonymous(address) => {
-                    jit.insert(*address);
+                Place::Anonymous(space, address) => {
+                    jit.insert((*space, *address));
                 }
                 Place::Vdso(_) => {}
             }
@@ -131,11 +132,16 @@ impl Names {
         }
     }
 
-    fn look_up_jit(&mut self, perf_map: &File, addresses: Vec<u64>, worker: &mut FileWorker) {
+    fn look_up_jit(
+        &mut self,
+        perf_map: &File,
+        addresses: Vec<(u32, u64)>,
+        worker: &mut FileWorker,
+    ) {
         if addresses.is_empty() {
             return;
         }
-        let calls: Vec<u64> = addresses.iter().map(|address| address - 1).collect();
+        let calls: Vec<u64> = addresses.iter().map(|(_, address)| address - 1).collect();
         match worker.perf_map(perf_map, &calls) {
             Ok(found) => {
                 if found.truncated {
@@ -168,8 +174,8 @@ impl Names {
                         ..Frame::default()
                     });
                 }
-                Place::Anonymous(address) => frames.push(Frame {
-                    function: self.jit.get(address).cloned().flatten(),
+                Place::Anonymous(space, address) => frames.push(Frame {
+                    function: self.jit.get(&(*space, *address)).cloned().flatten(),
                     module: "[jit]".to_owned(),
                     offset: *address,
                     ..Frame::default()

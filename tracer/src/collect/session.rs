@@ -1,22 +1,21 @@
-//! One trace: attaching, following the target while it runs, and ending.
+//! One trace: preparing it, its gate, and ending it. How processes come in is
+//! `space`'s, what becomes of them `follow`'s.
 
-use std::{fs::File, thread, time::Instant};
+use std::{collections::HashSet, fs::File, thread, time::Instant};
 
-use tracer_common::control::{
-    Control, SpaceSettings, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER, Target,
-};
+use tracer_common::control::Control;
 
 use super::{
-    CollectError, TargetProcess,
-    allocator::{self, Found},
+    CollectError,
     clock::Moment,
     finish,
-    mappings::Mappings,
+    follow::Follow,
     overhead::{ALWAYS_BYTES, Governor, Limit},
+    space::{Space, Survey},
 };
 use crate::{
-    model::{Counts, Exit, Process, Report, Sampling},
-    probe::{Kernel, Limits, Point, ProgramName, canary, features},
+    model::{Counts, Report, Sampling},
+    probe::{Kernel, Limits, canary, features},
     symbolize::FileWorker,
 };
 
@@ -25,8 +24,10 @@ use crate::{
 pub struct Options {
     /// How much the kernel side may keep.
     pub limits: Limits,
-    /// How much of the target's CPU time tracing may take.
+    /// How much of the targets' CPU time tracing may take.
     pub overhead: Limit,
+    /// Whether child processes are traced too.
+    pub follow: bool,
 }
 
 /// Why a trace ended.
@@ -34,29 +35,29 @@ pub struct Options {
 pub enum Ended {
     /// The duration was over, or the user said so.
     Asked,
-    /// The target ended or execed.
-    Target(Exit),
+    /// No target is left.
+    Targets,
     /// It cost more than the limit, even sampling.
     Overhead,
-}
-
-/// One address space under trace.
-pub(super) struct Space {
-    /// Its number.
-    pub id: u32,
-    /// As the report has it.
-    pub process: Process,
-    /// Its executable mappings over time.
-    pub mappings: Mappings,
-    /// Its perf map, once it wrote one.
-    pub perf_map: Option<File>,
 }
 
 /// A trace that runs.
 pub struct Session {
     pub(super) kernel: Kernel,
+    pub(super) limits: Limits,
     pub(super) worker: FileWorker,
+    /// In the order in which they came under trace.
     pub(super) spaces: Vec<Space>,
+    /// The number of the next one.
+    pub(super) next_space: u32,
+    /// The child of ours that stops at its exec, so that its next program is
+    /// traced from its first instruction.
+    pub(super) stopped_at_exec: Option<u32>,
+    /// It has done so.
+    pub(super) has_execed: bool,
+    pub(super) follow: Follow,
+    /// For the user, as it happens.
+    pub(super) news: Vec<String>,
     pub(super) control: Control,
     pub(super) start: Moment,
     pub(super) from_start: bool,
@@ -65,31 +66,14 @@ pub struct Session {
     pub(super) names: super::names::Names,
     pub(super) governor: Governor,
     pub(super) findings: canary::Findings,
-    probed: Vec<((u64, u64), u32)>,
-    survey: Option<Survey>,
+    /// Allocators that have their probes: process, and device and inode.
+    pub(super) probed: HashSet<(u32, (u64, u64))>,
+    /// The same of loaders.
+    pub(super) loaders: HashSet<(u32, (u64, u64))>,
+    pub(super) survey: Option<Survey>,
     pub(super) statistics: Option<super::cost::Statistics>,
     pub(super) last: Option<(Instant, Counts)>,
     pub(super) ticks: u32,
-}
-
-/// What is mapped in a process, and which of it allocates.
-pub(super) struct Survey {
-    pid: u32,
-    mappings: Mappings,
-    found: Found,
-}
-
-impl Survey {
-    fn of(pid: u32, worker: &mut FileWorker) -> Result<Self, CollectError> {
-        let mut mappings = Mappings::default();
-        mappings.refresh(pid, 0)?;
-        let found = allocator::find(mappings.current(), worker)?;
-        Ok(Self {
-            pid,
-            mappings,
-            found,
-        })
-    }
 }
 
 /// Starts the file worker and has it look at a process, if there is one yet.
@@ -121,9 +105,15 @@ impl Session {
         })??;
         Ok(Self {
             kernel,
+            limits: options.limits,
             worker,
             survey,
             spaces: Vec::new(),
+            next_space: 1,
+            stopped_at_exec: None,
+            has_execed: false,
+            follow: Follow::new(options.follow),
+            news: Vec::new(),
             control: Control {
                 seed: random()?,
                 always_bytes: ALWAYS_BYTES,
@@ -136,145 +126,12 @@ impl Session {
             names: super::names::Names::default(),
             governor: Governor::new(options.overhead, findings.traps),
             findings,
-            probed: Vec::new(),
+            probed: HashSet::new(),
+            loaders: HashSet::new(),
             statistics: None,
             last: None,
             ticks: 0,
         })
-    }
-
-    /// Names a process as target before its program runs, so that it stops at exec.
-    pub(super) fn expect(&mut self, pid: u32) -> Result<(), CollectError> {
-        let target = Target {
-            mm: 0,
-            space: 0,
-            flags: TARGET_STOP_AT_EXEC,
-        };
-        Ok(self.kernel.set_target(pid, &target)?)
-    }
-
-    /// Puts a probe on the loader of a stopped child of ours, so that it stops
-    /// when its libraries are mapped. `Err`: it has no loader.
-    pub fn stop_at_loader(&mut self, pid: u32) -> Result<(), CollectError> {
-        let Survey { found, .. } = Survey::of(pid, &mut self.worker)?;
-        let Some((loader, offset)) = found.loader else {
-            return Err(no_allocator(pid, &found));
-        };
-        let point = Point { offset, cookie: 0 };
-        if !self.probed.contains(&(loader.identity, pid)) {
-            self.kernel.attach(
-                ProgramName::Loader,
-                allocator::open_file(&loader, pid)?,
-                &[point],
-                pid,
-            )?;
-            self.probed.push((loader.identity, pid));
-        }
-        let target = Target {
-            mm: 0,
-            space: 0,
-            flags: TARGET_STOP_AT_EXEC | TARGET_STOP_AT_LOADER,
-        };
-        Ok(self.kernel.set_target(pid, &target)?)
-    }
-
-    /// Attaches to a process. `stop_at_exec`: it is a child of ours, whose next
-    /// program is to be traced as well.
-    pub fn attach(
-        &mut self,
-        target: &TargetProcess,
-        stop_at_exec: bool,
-    ) -> Result<(), CollectError> {
-        let pid = target.pid;
-        if target.has_seccomp && !self.findings.seccomp_safe {
-            return Err(CollectError::SeccompUnsafe(pid));
-        }
-        let Survey {
-            mappings, found, ..
-        } = match self.survey.take().filter(|survey| survey.pid == pid) {
-            Some(survey) => survey,
-            None => Survey::of(pid, &mut self.worker)?,
-        };
-        if found.allocators.is_empty() {
-            return Err(no_allocator(pid, &found));
-        }
-        let id = self.spaces.len() as u32 + 1;
-        let name = found
-            .allocators
-            .iter()
-            .map(|allocator| allocator.name.as_str())
-            .collect::<Vec<_>>()
-            .join(" + ");
-        let code = allocator::code_ranges(&found.allocators, mappings.current());
-        self.kernel.set_space(
-            id,
-            &SpaceSettings {
-                mapping_generation: 0,
-                allocator: code,
-            },
-        )?;
-        self.kernel.add_site_without_stack(id)?;
-        let flags = if stop_at_exec { TARGET_STOP_AT_EXEC } else { 0 };
-        self.kernel.set_target(
-            pid,
-            &Target {
-                mm: 0,
-                space: id,
-                flags,
-            },
-        )?;
-        for allocator in &found.allocators {
-            if self.probed.contains(&(allocator.file.identity, pid)) {
-                continue;
-            }
-            let file = allocator::open_file(&allocator.file, pid)?;
-            // Returns first: an entry whose return has no probe would be lost.
-            self.kernel
-                .attach(ProgramName::Return, file, &allocator.returns, pid)?;
-            self.kernel
-                .attach(ProgramName::Entry, file, &allocator.entries, pid)?;
-            self.kernel
-                .attach(ProgramName::Free, file, &allocator.frees, pid)?;
-            self.probed.push((allocator.file.identity, pid));
-        }
-        if let Some((loader, offset)) = &found.loader
-            && !self.probed.contains(&(loader.identity, pid))
-        {
-            let point = Point {
-                offset: *offset,
-                cookie: 0,
-            };
-            self.kernel.attach(
-                ProgramName::Loader,
-                allocator::open_file(loader, pid)?,
-                &[point],
-                pid,
-            )?;
-            self.probed.push((loader.identity, pid));
-        }
-        self.notes.extend(
-            found
-                .not_covered
-                .iter()
-                .map(|what| format!("Not covered: {what}.")),
-        );
-        if target.is_stopped_by_debugger {
-            self.notes.push(format!(
-                "Process {pid} was stopped by a debugger when the trace began."
-            ));
-        } else if target.is_stopped && !stop_at_exec {
-            self.notes.push(format!(
-                "Process {pid} was stopped (SIGSTOP) when the trace began."
-            ));
-        }
-        let process = target.describe(id, name);
-        self.spaces.push(Space {
-            id,
-            process,
-            mappings,
-            perf_map: None,
-        });
-        Ok(())
     }
 
     /// Opens the gate: from here on calls count.
@@ -292,16 +149,13 @@ impl Session {
     }
 
     /// Ends the trace: shuts the gate, takes the probes away and reads the quiet ledger.
-    pub fn finish(mut self, target: &TargetProcess, ended: Ended) -> Result<Report, CollectError> {
+    pub fn finish(mut self, ended: Ended) -> Result<Report, CollectError> {
         self.control.gate = 0;
         self.kernel.set_control(&self.control)?;
         let end = Moment::now();
-        // The perf map's last words, if the process still lives.
-        let _ = self.follow_mappings(target);
+        // The perf maps' last words, where the process still lives.
+        let _ = self.follow_all_mappings();
         self.kernel.detach();
-        if let (Ended::Target(exit), Some(space)) = (ended, self.spaces.last_mut()) {
-            space.process.exit = Some(exit);
-        }
         if ended == Ended::Overhead {
             self.notes.push(format!(
                 "Ended early to spare the target: the probes alone took up to {:.0}% of its CPU time. To trace longer raise --max-overhead, or turn it off.",
@@ -310,25 +164,6 @@ impl Session {
         }
         finish::report(self, end)
     }
-
-    /// Marks the newest program as replaced by another.
-    pub fn execed(&mut self) {
-        if let Some(space) = self.spaces.last_mut() {
-            space.process.exit = Some(Exit::Exec);
-        }
-    }
-}
-
-/// Why a process cannot be traced that has no glibc.
-pub(super) fn no_allocator(pid: u32, found: &Found) -> CollectError {
-    let found = if found.is_static {
-        "it is a static program, with a malloc of its own".to_owned()
-    } else if !found.not_covered.is_empty() {
-        found.not_covered.join("; ")
-    } else {
-        "no glibc is mapped".to_owned()
-    };
-    CollectError::NoAllocator { pid, found }
 }
 
 fn random() -> Result<u64, CollectError> {

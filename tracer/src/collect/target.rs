@@ -7,7 +7,10 @@ use std::{
 };
 
 use procfs::process::{ProcState, Process as ProcProcess, Stat};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 
 use super::CollectError;
 use crate::model::{Exit, Process};
@@ -16,6 +19,9 @@ use crate::model::{Exit, Process};
 const KERNEL_THREAD: u32 = 0x0020_0000;
 /// Longest name kept of what a target says of itself.
 const NAME_MAX: usize = 4096;
+
+/// `TASK_COMM_LEN` (include/linux/sched.h) without the NUL.
+const NAME_KEPT: usize = 15;
 
 /// A process, held by a pidfd so that its pid is not reused unseen.
 pub struct TargetProcess {
@@ -37,6 +43,25 @@ pub struct TargetProcess {
 }
 
 impl TargetProcess {
+    /// The processes that have this name (`/proc/PID/comm`, of which the kernel
+    /// keeps 15 bytes), memtrace itself left out.
+    #[must_use]
+    pub fn pids_named(name: &str) -> Vec<u32> {
+        let wanted = name.as_bytes();
+        let wanted = &wanted[..wanted.len().min(NAME_KEPT)];
+        let is_it = |pid: &u32| {
+            fs::read(format!("/proc/{pid}/comm"))
+                .is_ok_and(|comm| comm.strip_suffix(b"\n").unwrap_or(&comm) == wanted)
+        };
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let mut pids: Vec<u32> = pids
+            .filter(|pid| is_it(pid) && !is_memtrace(*pid))
+            .collect();
+        pids.sort_unstable();
+        pids
+    }
+
     /// Looks at a process and makes sure that it can be traced.
     pub fn open(pid: u32) -> Result<Self, CollectError> {
         if is_memtrace(pid) {
@@ -95,10 +120,11 @@ impl TargetProcess {
         }
     }
 
-    /// Readable when the process has ended.
+    /// Whether it has ended.
     #[must_use]
-    pub const fn pidfd(&self) -> &OwnedFd {
-        &self.pidfd
+    pub fn has_ended(&self) -> bool {
+        let mut watched = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        poll(&mut watched, Some(&Timespec::default())).is_ok_and(|events| events > 0)
     }
 
     /// The file name of its program.
@@ -120,6 +146,7 @@ impl TargetProcess {
             command: self.command(&executable),
             executable: bounded(&executable.to_string_lossy()),
             allocator,
+            followed: None,
             exit: None,
         }
     }
@@ -145,12 +172,7 @@ impl TargetProcess {
             return Exit::Unknown;
         };
         match (stat.state(), stat.exit_code) {
-            (Ok(ProcState::Zombie | ProcState::Dead), Some(status)) if status & 0x7f != 0 => {
-                Exit::Signal(status & 0x7f)
-            }
-            (Ok(ProcState::Zombie | ProcState::Dead), Some(status)) => {
-                Exit::Status(status >> 8 & 0xff)
-            }
+            (Ok(ProcState::Zombie | ProcState::Dead), Some(status)) => exit_of(status),
             _ => Exit::Unknown,
         }
     }
@@ -163,6 +185,14 @@ impl TargetProcess {
     #[must_use]
     pub fn path(&self, file: &str) -> PathBuf {
         format!("/proc/{}/{file}", self.pid).into()
+    }
+}
+
+/// What a wait status says.
+pub(super) fn exit_of(status: i32) -> Exit {
+    match status & 0x7f {
+        0 => Exit::Status(status >> 8 & 0xff),
+        signal => Exit::Signal(signal),
     }
 }
 

@@ -14,6 +14,6 @@ pub mod wide;
 
 pub use frame::Frame;
 pub use loss::{Loss, LossCause};
-pub use process::{Exit, Process};
+pub use process::{Beginning, Exit, Followed, Process};
 pub use report::{Host, Level, Report, SCHEMA, Sampling, Totals, Window};
 pub use site::{Counts, Site, Source};

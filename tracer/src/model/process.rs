@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One program in one address space. A process that execs becomes another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     /// The address space's number in this report; `Site::process` refers to it.
     pub id: u32,
@@ -20,9 +20,35 @@ pub struct Process {
     pub executable: String,
     /// Such as `glibc 2.36`.
     pub allocator: String,
+    /// How it came under trace, if it is the child of a process that was traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followed: Option<Followed>,
     /// How it ended, if it ended within the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
+}
+
+/// How a child process came under trace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Followed {
+    /// Process id of the one that started it.
+    pub parent: u32,
+    /// What its address space began with.
+    pub since: Beginning,
+    /// From that beginning until its calls counted, ms: what it allocated
+    /// meanwhile is not in the report.
+    #[serde(serialize_with = "super::seconds::serialize")]
+    pub gap_ms: f64,
+}
+
+/// What an address space begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Beginning {
+    /// A copy of its parent's: the blocks it inherited are not counted as its own.
+    Fork,
+    /// A new program.
+    Exec,
 }
 
 /// How a process ended.

@@ -2,8 +2,10 @@
 //! side and reads from it.
 
 use std::{
+    collections,
     fs::File,
     os::fd::{AsFd as _, BorrowedFd},
+    thread::{self, JoinHandle},
 };
 
 use aya::{
@@ -11,6 +13,7 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
     programs::RawTracePoint,
 };
+use aya_obj::generated::BPF_EXIST;
 use tracer_common::{
     call::ThreadCalls,
     control::{Control, SpaceSettings, Target},
@@ -34,6 +37,8 @@ pub struct Limits {
     pub sites: u32,
     /// Threads (2 KiB each).
     pub threads: u32,
+    /// Address spaces over the whole trace, and processes at one time (100 bytes each).
+    pub processes: u32,
 }
 
 impl Default for Limits {
@@ -42,6 +47,7 @@ impl Default for Limits {
             blocks: 4 << 20,
             sites: 1 << 16,
             threads: 1 << 16,
+            processes: 256,
         }
     }
 }
@@ -50,7 +56,10 @@ impl Default for Limits {
 pub struct Kernel {
     ebpf: Ebpf,
     uprobes: Uprobes,
-    attached: Vec<Attached>,
+    /// By process.
+    attached: collections::HashMap<u32, Vec<Attached>>,
+    /// Probes of processes that have ended, on their way out.
+    releasing: Vec<JoinHandle<()>>,
 }
 
 impl Kernel {
@@ -60,7 +69,8 @@ impl Kernel {
         Ok(Self {
             ebpf,
             uprobes,
-            attached: Vec::new(),
+            attached: collections::HashMap::new(),
+            releasing: Vec::new(),
         })
     }
 
@@ -98,14 +108,27 @@ impl Kernel {
     ) -> Result<(), ProbeError> {
         if !points.is_empty() {
             let attached = attach::attach(&mut self.ebpf, &self.uprobes, name, file, points, pid)?;
-            self.attached.push(attached);
+            self.attached.entry(pid).or_default().push(attached);
         }
         Ok(())
+    }
+
+    /// Takes the uprobes of one process away, behind the caller's back: each
+    /// link waits for the kernel's grace period.
+    pub fn release(&mut self, pid: u32) {
+        self.releasing.retain(|thread| !thread.is_finished());
+        if let Some(attached) = self.attached.remove(&pid) {
+            self.releasing.push(thread::spawn(move || drop(attached)));
+        }
     }
 
     /// Takes all uprobes away; returns when no program runs any more.
     pub fn detach(&mut self) {
         self.attached.clear();
+        for thread in self.releasing.drain(..) {
+            // It only drops what it has.
+            let _ = thread.join();
+        }
     }
 
     /// Sets the switches.
@@ -148,6 +171,13 @@ impl Kernel {
     pub fn set_target(&mut self, tgid: u32, target: &Target) -> Result<(), ProbeError> {
         let mut map: HashMap<_, u32, Target> = self.map_mut("TARGETS")?;
         map.insert(tgid, target, 0)
+            .map_err(|error| map_error("TARGETS", &error))
+    }
+
+    /// The same for one that the kernel side has named, if it still lives.
+    pub fn update_target(&mut self, tgid: u32, target: &Target) -> Result<(), ProbeError> {
+        let mut map: HashMap<_, u32, Target> = self.map_mut("TARGETS")?;
+        map.insert(tgid, target, u64::from(BPF_EXIST))
             .map_err(|error| map_error("TARGETS", &error))
     }
 

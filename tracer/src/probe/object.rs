@@ -84,13 +84,18 @@ fn object() -> Result<std::borrow::Cow<'static, [u8]>, ProbeError> {
 
 /// Loads object and maps; nothing is attached and the gate is shut.
 pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Uprobes), ProbeError> {
-    let [mm_offset, tgid_offset] = btf::kernel_member_offsets("task_struct", ["mm", "tgid"])?;
+    let [mm_offset, tgid_offset, signal_offset, exit_code_offset] =
+        btf::kernel_member_offsets("task_struct", ["mm", "tgid", "signal", "exit_code"])?;
+    let [live_offset] = btf::kernel_member_offsets("signal_struct", ["live"])?;
     lift_memory_limit();
     let bytes = object()?;
     let mut ebpf = EbpfLoader::new()
         .btf(None)
         .override_global("MM_OFFSET", &mm_offset, true)
         .override_global("TGID_OFFSET", &tgid_offset, true)
+        .override_global("SIGNAL_OFFSET", &signal_offset, true)
+        .override_global("EXIT_CODE_OFFSET", &exit_code_offset, true)
+        .override_global("LIVE_OFFSET", &live_offset, true)
         .override_global(
             "HAS_TYPED_TASK",
             &has(BpfHelper::BPF_FUNC_get_current_task_btf),
@@ -99,6 +104,9 @@ pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Uprobes), Probe
         .map_max_entries("LEDGER", limits.blocks)
         .map_max_entries("SITES", limits.sites)
         .map_max_entries("THREADS", limits.threads)
+        .map_max_entries("TARGETS", limits.processes)
+        .map_max_entries("SPACES", limits.processes)
+        .map_max_entries("SPACE_SETTINGS", limits.processes)
         .load(&bytes)
         .map_err(load_error)?;
     for name in ["process_exec", "process_fork", "thread_exit"] {

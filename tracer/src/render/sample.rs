@@ -40,6 +40,7 @@ fn process() -> Process {
         command: "node".to_owned(),
         executable: "/usr/local/bin/node".to_owned(),
         allocator: "glibc 2.36".to_owned(),
+        followed: None,
         exit: None,
     }
 }

@@ -3,9 +3,11 @@
 //!
 //! Blocking; nothing of a target's file is read here.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -54,7 +56,16 @@ pub struct FileWorker {
     command: Box<dyn Fn() -> Command + Send>,
     timeout: Duration,
     running: Option<Running>,
+    /// What was said of files: a child process maps what its parent maps.
+    inspected: HashMap<FileVersion, ObjectSummary>,
 }
+
+/// Device, inode, size, and times of change of content and inode: another
+/// content under the same ones is not to be had.
+type FileVersion = (u64, u64, u64, (i64, i64), (i64, i64));
+
+/// Summaries kept; a process maps some tens of files.
+const INSPECTED_MAX: usize = 1024;
 
 struct Running {
     process: Child,
@@ -66,6 +77,18 @@ enum Failure {
     Died,
     TimedOut,
     Senseless,
+}
+
+fn version_of(file: &File) -> Option<FileVersion> {
+    let it = file.metadata().ok()?;
+    let changed = (it.ctime(), it.ctime_nsec());
+    Some((
+        it.dev(),
+        it.ino(),
+        it.size(),
+        (it.mtime(), it.mtime_nsec()),
+        changed,
+    ))
 }
 
 impl FileWorker {
@@ -94,6 +117,7 @@ impl FileWorker {
             command: Box::new(command),
             timeout: CALL_TIMEOUT,
             running: None,
+            inspected: HashMap::new(),
         };
         worker.running()?;
         Ok(worker)
@@ -117,8 +141,19 @@ impl FileWorker {
     /// # Errors
     /// See [`FileWorkerError`]; the worker can be used again after any.
     pub fn inspect(&mut self, file: &File) -> Result<ObjectSummary, FileWorkerError> {
+        let version = version_of(file);
+        if let Some(summary) = version.and_then(|version| self.inspected.get(&version)) {
+            return Ok(summary.clone());
+        }
         match self.call(&Request::Inspect, file, self.deadline())? {
-            Answer::Object(summary) => Ok(summary),
+            Answer::Object(summary) => {
+                if let Some(version) = version
+                    && self.inspected.len() < INSPECTED_MAX
+                {
+                    self.inspected.insert(version, summary.clone());
+                }
+                Ok(summary)
+            }
             _ => Err(self.senseless()),
         }
     }
