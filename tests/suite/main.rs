@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod exact;
+mod follow;
 mod hostile;
 mod life;
 mod memleak;

@@ -157,7 +157,7 @@ impl Memtrace {
         }
         let (ready, writer) = std::io::pipe().unwrap();
         let has = |wanted: &str| command.get_args().any(|argument| argument == wanted);
-        let (is_trace, has_output) = (talks || has("-p"), has("-o"));
+        let (is_trace, has_output) = (talks || has("-p") || has("--comm"), has("-o"));
         let has_ready = has("--ready-fd");
         if (is_trace || has("report")) && !has_output {
             command.arg("-o").arg(directory.path().join("out"));

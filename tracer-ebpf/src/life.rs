@@ -101,6 +101,8 @@ fn fork(context: RawTracePointContext) -> Option<()> {
     let mut flags = TARGET_FOLLOW;
     if space::mm_of(child) == space::current_mm() {
         flags |= TARGET_SHARES_SPACE;
+        // Bound while it is its owner's turn: the guest cannot do so.
+        let _ = space::current();
     }
     let target = Target {
         mm: 0,

@@ -262,6 +262,11 @@ impl Session {
         if waiting.shares_space {
             // Its blocks are its parent's; the probes of that do not see its threads.
             self.attach_probes(&survey, pid)?;
+            self.news.push(format!(
+                "following process {pid} ({}) in the memory of {}",
+                target.name(),
+                waiting.parent
+            ));
             return Ok(true);
         }
         if survey.found.allocators.is_empty() && survey.found.loader.is_some() {
