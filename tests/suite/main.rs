@@ -9,6 +9,7 @@
 mod bad_input;
 mod exact;
 mod follow;
+mod friendly;
 mod hostile;
 mod life;
 mod memleak;

@@ -35,8 +35,16 @@ pub enum Command {
     Report(Report),
     /// Trace a bundled program that leaks, and show the picture.
     Demo(Demo),
-    /// What this kernel and these rights allow, and what to do about the rest.
+    /// What this kernel and these rights allow, and what to do about the rest;
+    /// and which running processes can be traced.
     Doctor,
+    /// Print completions for a shell: `memtrace completions bash > /etc/bash_completion.d/memtrace`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page: `memtrace manual > memtrace.1`.
+    Manual,
     /// Attach empty probes: the floor of what tracing costs, for benchmarks.
     #[command(hide = true)]
     Floor(Floor),
@@ -46,7 +54,13 @@ pub enum Command {
 pub struct Attach {
     /// Process to trace, as this shell sees it; several with commas, or -p again.
     /// It is not stopped or changed.
-    #[arg(short, long, required_unless_present = "comm", value_delimiter = ',')]
+    #[arg(
+        short,
+        long,
+        required_unless_present = "comm",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
     pub pid: Vec<u32>,
     /// Trace every process of this name, as `ps -o comm` tells it.
     #[arg(long, value_name = "NAME")]

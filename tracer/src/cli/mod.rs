@@ -6,6 +6,7 @@ mod attach;
 mod demo;
 mod doctor;
 mod floor;
+mod manual;
 mod outcome;
 mod printer;
 mod report;
@@ -33,6 +34,8 @@ pub fn main() -> ExitCode {
         Some(Command::Report(report)) => report::run(&report, &printer),
         Some(Command::Demo(demo)) => demo::run(&demo, &printer),
         Some(Command::Doctor) => doctor::run(&printer),
+        Some(Command::Completions { shell }) => manual::completions(shell, &printer),
+        Some(Command::Manual) => manual::page(&printer),
         Some(Command::Floor(floor)) => floor::run(&floor),
         None => attach::run(&arguments.attach, &printer),
     };

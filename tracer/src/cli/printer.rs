@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use crate::{
+    collect::Coverage,
     model::Report,
     probe::features::{Check, State},
     render::{self, text::Page},
@@ -73,6 +74,12 @@ impl Printer {
         };
     }
 
+    /// A text of our own, as it is.
+    pub fn text(&self, text: &[u8]) {
+        // A closed pipe (`| head`) is no error.
+        let _ = std::io::stdout().write_all(text);
+    }
+
     /// What `doctor` found.
     pub fn checks(&self, checks: &[Check]) {
         let mut out = std::io::stdout();
@@ -94,6 +101,31 @@ impl Printer {
             "memtrace does not work here: see what is MISSING"
         };
         let _ = writeln!(out, "{verdict}");
+    }
+
+    /// Which running processes can be traced.
+    pub fn coverage(&self, processes: &[Coverage]) {
+        let mut out = std::io::stdout();
+        let _ = writeln!(out, "\nprocesses that hold the most memory:");
+        for process in processes {
+            let (mark, allocators) = match &process.allocators {
+                Ok(names) if process.not_covered.is_empty() => ("ok     ", names),
+                Ok(names) => ("partly ", names),
+                Err(reason) => ("NOT    ", reason),
+            };
+            let name = format!("{} ({})", process.name, process.pid);
+            let _ = writeln!(
+                out,
+                "{mark}  {:<28} {:>10}  {}",
+                render::names::sanitize(&name),
+                render::words::bytes(process.resident),
+                render::names::sanitize(allocators)
+            );
+            for what in &process.not_covered {
+                let what = render::names::sanitize(what);
+                let _ = writeln!(out, "         {:<28} → not covered: {what}", "");
+            }
+        }
     }
 
     /// Rewrites the status in place; nothing where there is no terminal.

@@ -12,6 +12,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs::File,
+    io::ErrorKind,
     os::fd::AsRawFd as _,
     os::unix::fs::MetadataExt as _,
     path::Path,
@@ -87,8 +88,14 @@ impl Mappings {
     /// taken before and even; the result is what it must be set to where the
     /// mappings changed and it did not.
     pub fn refresh(&mut self, pid: u32, generation: u64) -> Result<Option<u64>, CollectError> {
-        let gone = |_| CollectError::Gone(pid);
-        let text = std::fs::read(format!("/proc/{pid}/maps")).map_err(gone)?;
+        let text =
+            std::fs::read(format!("/proc/{pid}/maps")).map_err(|error| match error.kind() {
+                ErrorKind::PermissionDenied => CollectError::NotPermitted {
+                    pid,
+                    reason: error.to_string(),
+                },
+                _ => CollectError::Gone(pid),
+            })?;
         let (files, generated): (Vec<_>, Vec<_>) = maps::lines(&text)
             .filter(|line| line.executable)
             .take(MAPPINGS_MAX)

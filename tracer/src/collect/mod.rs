@@ -4,6 +4,7 @@
 mod allocator;
 mod clock;
 mod cost;
+mod coverage;
 mod error;
 mod events;
 mod finish;
@@ -21,6 +22,7 @@ mod space;
 mod target;
 
 pub use clock::utc_now;
+pub use coverage::{Coverage, coverage};
 pub use error::CollectError;
 pub use events::Events;
 pub use floor::attach_floor;

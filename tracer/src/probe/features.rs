@@ -21,6 +21,9 @@ pub struct Check {
     pub without: &'static str,
 }
 
+/// The check whose failing lets processes under seccomp be refused.
+pub const RETURN_PROBES_UNDER_SECCOMP: &str = "return probes under seccomp";
+
 /// How a check stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -209,7 +212,7 @@ fn multi_links(has: bool) -> Check {
 fn of_canary(findings: &canary::Findings, multi: bool) -> Vec<Check> {
     let mut checks = vec![
         Check {
-            name: "return probes under seccomp",
+            name: RETURN_PROBES_UNDER_SECCOMP,
             state: if findings.seccomp_safe {
                 State::Good
             } else {

@@ -6,8 +6,8 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use crate::model::{
-    Counts, Exit, Frame, Host, Level, Loss, LossCause, Process, Report, SCHEMA, Sampling, Site,
-    Source, Totals, Window,
+    Beginning, Counts, Exit, Followed, Frame, Host, Level, Loss, LossCause, Process, Report,
+    SCHEMA, Sampling, Site, Source, Totals, Window,
 };
 
 fn frame(function: &str, module: &str, offset: u64) -> Frame {
@@ -281,6 +281,15 @@ fn any_exit() -> impl Strategy<Value = Exit> {
     ]
 }
 
+fn any_followed() -> impl Strategy<Value = Followed> {
+    let since = prop_oneof![Just(Beginning::Fork), Just(Beginning::Exec)];
+    (any::<u32>(), since, 0.0..1e12f64).prop_map(|(parent, since, gap_ms)| Followed {
+        parent,
+        since,
+        gap_ms,
+    })
+}
+
 fn any_process() -> impl Strategy<Value = Process> {
     (
         0_u32..4,
@@ -288,18 +297,21 @@ fn any_process() -> impl Strategy<Value = Process> {
         any_text(),
         any_text(),
         any_text(),
-        of(any_exit()),
+        (of(any_followed()), of(any_exit())),
     )
         .prop_map(
-            |(id, (pid, ns_pid, start_time), command, executable, allocator, exit)| Process {
-                id,
-                pid,
-                ns_pid,
-                start_time,
-                command,
-                executable,
-                allocator,
-                exit,
+            |(id, (pid, ns_pid, start_time), command, executable, allocator, (followed, exit))| {
+                Process {
+                    id,
+                    pid,
+                    ns_pid,
+                    start_time,
+                    command,
+                    executable,
+                    allocator,
+                    followed,
+                    exit,
+                }
             },
         )
 }

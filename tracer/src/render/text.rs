@@ -1,7 +1,9 @@
 //! The report as text for a terminal: who, when, how completely; totals; the
 //! ten largest sites with their stacks; what was lost; notes.
 
-use crate::model::{Exit, Level, Process, Report};
+use std::collections::HashMap;
+
+use crate::model::{Beginning, Exit, Followed, Level, Process, Report};
 
 use super::layout::{Ink, cut_end, ink, wrap};
 use super::{loss, names, words};
@@ -48,14 +50,22 @@ pub fn render(report: &Report, page: Page) -> String {
 }
 
 fn header(report: &Report, page: Page, lines: &mut Vec<String>) {
-    for process in report.processes.iter().take(PROCESSES) {
+    let by_live = live_by_process(report);
+    let live = |process: &Process| by_live.get(&process.id).copied().unwrap_or_default();
+    let mut processes: Vec<&Process> = report.processes.iter().collect();
+    if processes.len() > PROCESSES {
+        // Not all have room; in the order in which they came otherwise.
+        processes.sort_by_key(|process| std::cmp::Reverse(live(process).0));
+    }
+    for process in processes.into_iter().take(PROCESSES) {
         let name = names::process(process);
         let line = cut_end(&name, page.columns);
         lines.push(ink(&line, Ink::Bold, page.colour));
-        lines.extend(wrap(&about(process), "  ", page.columns));
+        let own = (report.processes.len() > 1).then(|| live(process));
+        lines.extend(wrap(&about(process, own), "  ", page.columns));
     }
     if let Some(others @ 1..) = report.processes.len().checked_sub(PROCESSES) {
-        lines.push(format!("and {others} more"));
+        lines.push(format!("and {others} more, with less live"));
     }
     let window = &report.window;
     let beginning = if window.from_start {
@@ -72,15 +82,46 @@ fn header(report: &Report, page: Page, lines: &mut Vec<String>) {
     lines.extend(wrap(&level(report), "level   ", page.columns));
 }
 
-fn about(process: &Process) -> String {
+/// Live bytes and blocks of each process.
+fn live_by_process(report: &Report) -> HashMap<u32, (u64, u64)> {
+    let mut live: HashMap<u32, (u64, u64)> = HashMap::new();
+    for site in &report.sites {
+        let (bytes, blocks) = live.entry(site.process).or_default();
+        *bytes = bytes.saturating_add(site.counts.live_bytes);
+        *blocks = blocks.saturating_add(site.counts.live_blocks);
+    }
+    live
+}
+
+/// What is known of a process; `live` are its bytes and blocks, where it is one of several.
+fn about(process: &Process, live: Option<(u64, u64)>) -> String {
     let mut parts = vec![names::sanitize(&process.executable).into_owned()];
     parts.push(names::sanitize(&process.allocator).into_owned());
+    parts.extend(live.map(|(bytes, blocks)| {
+        format!(
+            "{} live in {}",
+            words::bytes(bytes),
+            words::counted(blocks, "block")
+        )
+    }));
     if process.ns_pid != process.pid {
         parts.push(format!("pid {} in its container", process.ns_pid));
     }
+    parts.extend(process.followed.as_ref().map(origin));
     parts.extend(process.exit.map(end));
     parts.retain(|part| !part.is_empty());
     parts.join(", ")
+}
+
+fn origin(followed: &Followed) -> String {
+    let since = match followed.since {
+        Beginning::Fork => "forked by",
+        Beginning::Exec => "a new program, process started by",
+    };
+    format!(
+        "{since} {}, its first {:.0} ms not counted",
+        followed.parent, followed.gap_ms
+    )
 }
 
 fn end(exit: Exit) -> String {

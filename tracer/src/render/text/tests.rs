@@ -106,12 +106,20 @@ fn shows_several_processes() {
     child.id = 2;
     child.pid = 4243;
     child.exit = Some(Exit::Status(3));
+    child.followed = Some(Followed {
+        parent: 4242,
+        since: Beginning::Fork,
+        gap_ms: 6.4,
+    });
     report.processes = vec![report.processes[0].clone(); 9];
     report.processes[1] = child;
     report.sites[0].process = 2;
     let text = render(&report, PAGE);
-    assert!(text.contains(", exited with status 3\n"));
-    assert!(text.contains("\nand 1 more\n"));
+    assert!(
+        text.contains("forked by 4242, its first 6 ms not counted, exited"),
+        "{text}"
+    );
+    assert!(text.contains("\nand 1 more, with less live\n"));
     assert!(text.contains("by malloc, oldest 29.5 s, in node (4243)\n"));
 }
 
