@@ -55,16 +55,26 @@ pub fn process_exec(_context: RawTracePointContext) -> i32 {
         return 0;
     };
     // SAFETY: a map value; this is the only thread the group has left.
-    let flags = unsafe { leave_space(&mut *target) };
+    let (flags, wakeup) = unsafe { leave_space(&mut *target) };
     let _ = THREADS.remove(thread);
-    stop_if(flags & TARGET_STOP_AT_EXEC);
-    tell(EVENT_EXEC, tgid, 0, 0);
+    let stops = flags & TARGET_STOP_AT_EXEC;
+    stop_if(stops);
+    let wakeup = if stops != 0 { WAKEUP } else { wakeup };
+    tell(EVENT_EXEC, tgid, 0, 0, wakeup);
     0
 }
 
-/// The target has no address space any more; its flags.
+/// The default: wakes user space unless it is awake.
+const WAKEUP: u32 = 0;
+/// `BPF_RB_NO_WAKEUP`: user space finds the event when it looks next.
+const NO_WAKEUP: u32 = 1;
+
+/// The target has no address space any more; its flags, and whether user space
+/// must hear of it at once: what becomes of a child that is not traced yet can
+/// wait until it is to be attached to.
 #[inline(always)]
-fn leave_space(target: &mut Target) -> u32 {
+fn leave_space(target: &mut Target) -> (u32, u32) {
+    let wakeup = if target.space == 0 { NO_WAKEUP } else { WAKEUP };
     // In another's space it was a guest, and has bound nothing.
     if target.flags & TARGET_SHARES_SPACE == 0 {
         space::unbind(target.mm);
@@ -72,7 +82,7 @@ fn leave_space(target: &mut Target) -> u32 {
     target.mm = 0;
     target.space = 0;
     target.flags &= !TARGET_SHARES_SPACE;
-    target.flags
+    (target.flags, wakeup)
 }
 
 /// Raw tracepoint `sched_process_fork`: the target's children, which are
@@ -113,7 +123,7 @@ fn fork(context: RawTracePointContext) -> Option<()> {
     TARGETS
         .insert(child_tgid, target, u64::from(BPF_ANY))
         .ok()?;
-    tell(EVENT_FORK, tgid, child_tgid, flags);
+    tell(EVENT_FORK, tgid, child_tgid, flags, WAKEUP);
     Some(())
 }
 
@@ -154,9 +164,10 @@ fn end_of_process(tgid: u32) -> Option<()> {
         return None;
     }
     // SAFETY: a map value; this is the only thread the group has left.
-    unsafe { leave_space(&mut *target) };
+    let (_, wakeup) = unsafe { leave_space(&mut *target) };
     let _ = TARGETS.remove(tgid);
-    tell(EVENT_EXIT, tgid, member(task, &EXIT_CODE_OFFSET)?, 0);
+    let status = member(task, &EXIT_CODE_OFFSET)?;
+    tell(EVENT_EXIT, tgid, status, 0, wakeup);
     Some(())
 }
 
@@ -179,7 +190,7 @@ pub fn loader_change(_context: ProbeContext) -> u32 {
             }
         }
         stop_if(flags & TARGET_STOP_AT_LOADER);
-        tell(EVENT_LOADER, tgid, 0, 0);
+        tell(EVENT_LOADER, tgid, 0, 0, WAKEUP);
     }
     0
 }
@@ -187,7 +198,7 @@ pub fn loader_change(_context: ProbeContext) -> u32 {
 /// Tells user space, after what it may undo: a stop comes before its report,
 /// or the report could be answered before the stop.
 #[inline(always)]
-fn tell(kind: u32, tgid: u32, value: u32, flags: u32) {
+fn tell(kind: u32, tgid: u32, value: u32, flags: u32, wakeup: u32) {
     let event = Event {
         kind,
         tgid,
@@ -198,7 +209,7 @@ fn tell(kind: u32, tgid: u32, value: u32, flags: u32) {
     };
     // What finds the buffer full is no loss unseen: user space looks at each
     // process anyway, and children are counted apart.
-    let _ = EVENTS.output::<Event>(&event, 0);
+    let _ = EVENTS.output::<Event>(&event, u64::from(wakeup));
 }
 
 #[inline(always)]

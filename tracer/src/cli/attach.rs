@@ -174,8 +174,13 @@ async fn follow(
                 session.take_in(ready.get_inner_mut())?;
                 ready.clear_ready();
             }
-            () = until(next_child) => session.attach_children()?,
+            () = until(next_child) => {
+                // Not every end and exec of a child wakes us.
+                session.take_in(events.get_mut())?;
+                session.attach_children()?;
+            }
             _ = ticks.tick() => {
+                session.take_in(events.get_mut())?;
                 if let Some(now) = session.tick()? {
                     show(&now, duration, printer);
                     if now.must_end {

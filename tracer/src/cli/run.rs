@@ -174,7 +174,11 @@ impl Child {
                     session.take_in(ready.get_inner_mut())?;
                     ready.clear_ready();
                 }
-                () = until(next_child) => session.attach_children()?,
+                () = until(next_child) => {
+                // Not every end and exec of a child wakes us.
+                session.take_in(events.get_mut())?;
+                session.attach_children()?;
+            }
                 _ = ticks.tick() => if self.is_traced
                     && session.tick()?.is_some_and(|now| now.must_end)
                 {

@@ -2,6 +2,7 @@
 //! `docs/bench.md`. One file a benchmark; the rest is what they share.
 
 mod daemon;
+mod follow;
 mod latency;
 mod load;
 mod measure;
@@ -46,6 +47,7 @@ const BENCHMARKS: &[(&str, Measure)] = &[
     ("peers", peers::run),
     ("threads", threads::run),
     ("node", node::run),
+    ("follow", follow::run),
     ("daemon", daemon::run),
     ("memory", memory::run),
     ("latency", latency::run),
