@@ -76,7 +76,7 @@ impl Session {
     }
 
     fn load(&self) -> Load {
-        let run = |name| self.kernel.run_statistics(name).unwrap_or_default();
+        let run = |name| self.kernel.run_statistics(name);
         let (entry, at_return, free) = (
             run(ProgramName::Entry),
             run(ProgramName::Return),

@@ -198,7 +198,7 @@ fn add_missed_hits(session: &Session, loss: &mut Vec<Loss>) {
     let programs = [ProgramName::Entry, ProgramName::Return, ProgramName::Free];
     let runs = programs
         .iter()
-        .filter_map(|name| session.kernel.run_statistics(*name));
+        .map(|name| session.kernel.run_statistics(*name));
     let calls: u64 = runs.map(|run| run.missed).sum();
     if calls > 0 {
         loss.push(Loss {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     model::{Counts, Report, Sampling},
-    probe::{Kernel, Limits, canary, features},
+    probe::{Kernel, Limits, Uprobes, canary, features},
     symbolize::FileWorker,
 };
 
@@ -93,7 +93,7 @@ impl Session {
         let surveying = thread::spawn(move || survey(pid));
         let mut kernel = Kernel::load(&options.limits, true)?;
         let mut findings = canary::examine(&mut kernel)?;
-        if kernel.is_multi() && !findings.sees_threads {
+        if kernel.uprobes() == Uprobes::Multi && !findings.sees_threads {
             // Linux 6.6 to 6.9: the filter of a multi link sees the main thread only.
             kernel = Kernel::load(&options.limits, false)?;
             findings = canary::examine(&mut kernel)?;

@@ -3,19 +3,15 @@
 use std::{
     ffi::CString,
     fs::File,
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, OwnedFd},
 };
 
-use aya::{
-    Ebpf,
-    programs::{
-        UProbe,
-        links::Link as _,
-        uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope},
-    },
+use super::{
+    ProbeError, ProgramName,
+    perf::{self, Uprobe},
+    programs::{Programs, Uprobes},
+    sys,
 };
-
-use super::{ProbeError, ProgramName, Uprobes, object};
 
 /// A place for a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,20 +26,15 @@ pub struct Point {
 /// memtrace, however it ends, because all hangs on file descriptors.
 pub enum Attached {
     /// A multi link.
-    Multi(OwnedFd),
+    Multi {
+        /// The link.
+        _link: OwnedFd,
+    },
     /// A perf event each.
-    Single(Vec<UProbeLink>),
-}
-
-impl Drop for Attached {
-    fn drop(&mut self) {
-        if let Self::Single(links) = self {
-            for link in links.drain(..) {
-                // The file descriptors close whatever this says.
-                let _ = link.detach();
-            }
-        }
-    }
+    Single {
+        /// The events.
+        _events: Vec<Uprobe>,
+    },
 }
 
 /// Attaches a program at `points` of `file` in process `pid` only.
@@ -51,58 +42,35 @@ impl Drop for Attached {
 /// The file is named by our own descriptor, so what is probed is what was
 /// parsed, deleted or not, whatever stands at its path by now.
 pub fn attach(
-    ebpf: &mut Ebpf,
-    uprobes: &Uprobes,
+    programs: &mut Programs,
     name: ProgramName,
     file: &File,
     points: &[Point],
     pid: u32,
 ) -> Result<Attached, ProbeError> {
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     let failed = |reason: String| ProbeError::Attach {
         what: name.symbol().to_owned(),
         reason,
     };
-    match uprobes {
-        Uprobes::Multi(programs) => {
-            let program = programs
-                .get(name)
-                .ok_or_else(|| failed("not loaded".to_owned()))?;
-            let path = CString::new(path).map_err(|error| failed(error.to_string()))?;
-            let offsets: Vec<u64> = points.iter().map(|point| point.offset).collect();
-            let cookies: Vec<u64> = points.iter().map(|point| point.cookie).collect();
-            super::sys::link_uprobe_multi(
-                program.as_fd(),
-                &path,
-                &offsets,
-                &cookies,
-                pid,
-                name.at_return(),
-            )
-            .map(Attached::Multi)
-            .map_err(|error| failed(error.to_string()))
-        }
-        Uprobes::Single => {
-            let program: &mut UProbe = object::program(ebpf, name.symbol())?;
-            let mut links = Vec::new();
-            for point in points {
-                let at = UProbeAttachPoint {
-                    location: UProbeAttachLocation::AbsoluteOffset(point.offset),
-                    cookie: Some(point.cookie),
-                };
-                let link = program
-                    .attach(
-                        at,
-                        &path,
-                        UProbeScope::OneProcess(
-                            pid.try_into().map_err(|_| failed("no pid 0".to_owned()))?,
-                        ),
-                    )
-                    .and_then(|id| program.take_link(id))
-                    .map_err(|error| failed(object::chain(&error)))?;
-                links.push(link);
-            }
-            Ok(Attached::Single(links))
-        }
+    let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))
+        .map_err(|error| failed(error.to_string()))?;
+    let uprobes = programs.uprobes();
+    if uprobes == Uprobes::Multi {
+        let program = programs.get(name, 0)?;
+        let offsets: Vec<u64> = points.iter().map(|point| point.offset).collect();
+        let cookies: Vec<u64> = points.iter().map(|point| point.cookie).collect();
+        let at_return = name.at_return();
+        return sys::link_uprobe_multi(program, &path, &offsets, &cookies, pid, at_return)
+            .map(|_link| Attached::Multi { _link })
+            .map_err(|error| failed(error.to_string()));
     }
+    let mut events = Vec::with_capacity(points.len());
+    for point in points {
+        let program = programs.get(name, point.cookie)?;
+        let cookie = (uprobes == Uprobes::Single).then_some(point.cookie);
+        let event = perf::attach(program, &path, point.offset, cookie, pid, name.at_return())
+            .map_err(|error| failed(error.to_string()))?;
+        events.push(event);
+    }
+    Ok(Attached::Single { _events: events })
 }

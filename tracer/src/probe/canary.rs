@@ -164,11 +164,7 @@ pub fn examine(kernel: &mut Kernel) -> Result<Findings, ProbeError> {
     kernel.attach(ProgramName::EmptyEntry, &file, &[point], pid)?;
     let entry = canary.ask("time")?;
     let counting = aya::sys::enable_stats(aya::sys::Stats::RunTime).ok();
-    let hits = |kernel: &Kernel| {
-        kernel
-            .run_statistics(ProgramName::EmptyEntry)
-            .map_or(0, |run| run.count)
-    };
+    let hits = |kernel: &Kernel| kernel.run_statistics(ProgramName::EmptyEntry).count;
     let before = hits(kernel);
     canary.ask("thread")?;
     let sees_threads = counting.is_none() || hits(kernel) - before >= u64::from(CALLS);

@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 use aya::{programs::ProgramType, sys::is_helper_supported};
 use aya_obj::generated::bpf_func_id;
 
-use super::{Kernel, Limits, canary};
+use super::{Kernel, Limits, Uprobes, canary};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +59,11 @@ pub fn examine() -> Vec<Check> {
                 found: "load".to_owned(),
                 without: "",
             });
-            checks.push(multi_links(kernel.is_multi()));
+            checks.push(uprobes(kernel.uprobes()));
             match canary::examine(&mut kernel) {
-                Ok(findings) => checks.extend(of_canary(&findings, kernel.is_multi())),
+                Ok(findings) => {
+                    checks.extend(of_canary(&findings, kernel.uprobes() == Uprobes::Multi))
+                }
                 Err(error) => checks.push(Check {
                     name: "probes",
                     state: State::Missing,
@@ -75,11 +77,6 @@ pub fn examine() -> Vec<Check> {
         "typed task",
         bpf_func_id::BPF_FUNC_get_current_task_btf,
         "60 ns more a call (Linux 5.11)",
-    ));
-    checks.push(helper(
-        "attach cookies",
-        bpf_func_id::BPF_FUNC_get_attach_cookie,
-        "no tracing (Linux 5.15)",
     ));
     checks.push(map_files());
     checks
@@ -200,12 +197,20 @@ fn seccomp_filter() -> Check {
     }
 }
 
-fn multi_links(has: bool) -> Check {
+fn uprobes(uprobes: Uprobes) -> Check {
     Check {
-        name: "uprobe_multi links",
-        state: if has { State::Good } else { State::Limited },
-        found: if has { "yes" } else { "no" }.to_owned(),
-        without: "detaching takes some seconds instead of 0.2 s (Linux 6.6)",
+        name: "uprobes",
+        state: match uprobes {
+            Uprobes::Multi => State::Good,
+            Uprobes::Single | Uprobes::SingleWithoutCookies => State::Limited,
+        },
+        found: match uprobes {
+            Uprobes::Multi => "multi links",
+            Uprobes::Single => "single ones",
+            Uprobes::SingleWithoutCookies => "single ones, without cookies: programs are copied",
+        }
+        .to_owned(),
+        without: "detaching takes some seconds instead of 0.2 s (multi links: Linux 6.6)",
     }
 }
 

@@ -25,6 +25,7 @@ use tracer_common::{
 use super::{
     Attached, Point, ProbeError, ProgramName, Uprobes, attach,
     object::{self, chain},
+    programs::Programs,
     sys,
 };
 
@@ -55,7 +56,7 @@ impl Default for Limits {
 /// The kernel side of one trace. Dropping it detaches everything.
 pub struct Kernel {
     ebpf: Ebpf,
-    uprobes: Uprobes,
+    programs: Programs,
     /// By process.
     attached: collections::HashMap<u32, Vec<Attached>>,
     /// Probes of processes that have ended, on their way out.
@@ -65,19 +66,19 @@ pub struct Kernel {
 impl Kernel {
     /// Loads object and maps; nothing is attached and the gate is shut.
     pub fn load(limits: &Limits, allow_multi: bool) -> Result<Self, ProbeError> {
-        let (ebpf, uprobes) = object::load(limits, allow_multi)?;
+        let (ebpf, programs) = object::load(limits, allow_multi)?;
         Ok(Self {
             ebpf,
-            uprobes,
+            programs,
             attached: collections::HashMap::new(),
             releasing: Vec::new(),
         })
     }
 
-    /// Whether one link holds many probes.
+    /// How uprobes are attached.
     #[must_use]
-    pub fn is_multi(&self) -> bool {
-        matches!(self.uprobes, Uprobes::Multi(_))
+    pub const fn uprobes(&self) -> Uprobes {
+        self.programs.uprobes()
     }
 
     /// Attaches what watches the life of targets: exec and the end of threads.
@@ -107,7 +108,7 @@ impl Kernel {
         pid: u32,
     ) -> Result<(), ProbeError> {
         if !points.is_empty() {
-            let attached = attach::attach(&mut self.ebpf, &self.uprobes, name, file, points, pid)?;
+            let attached = attach::attach(&mut self.programs, name, file, points, pid)?;
             self.attached.entry(pid).or_default().push(attached);
         }
         Ok(())
@@ -225,9 +226,14 @@ impl Kernel {
     }
 
     /// What the kernel knows of a program's runs.
-    pub fn run_statistics(&self, name: ProgramName) -> Option<sys::ProgramRun> {
-        let fd = object::uprobe_fd(&self.ebpf, &self.uprobes, name)?;
-        sys::program_run(fd).ok()
+    #[must_use]
+    pub fn run_statistics(&self, name: ProgramName) -> sys::ProgramRun {
+        let runs = self.programs.copies(name).map(sys::program_run);
+        (runs.flatten()).fold(sys::ProgramRun::default(), |sum, run| sys::ProgramRun {
+            count: sum.count + run.count,
+            ns: sum.ns + run.ns,
+            missed: sum.missed + run.missed,
+        })
     }
 
     fn read<K: aya::Pod, V: aya::Pod>(

@@ -10,13 +10,15 @@ pub mod canary;
 mod error;
 pub mod features;
 mod kernel;
-mod multi;
 mod object;
+mod perf;
 pub mod placement;
+mod programs;
 mod sys;
 
 pub use attach::{Attached, Point};
 pub use error::ProbeError;
 pub use kernel::{Kernel, Limits, count_of};
-pub use object::{ProgramName, Uprobes};
+pub use object::ProgramName;
+pub use programs::Uprobes;
 pub use sys::watch;

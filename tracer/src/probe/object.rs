@@ -1,14 +1,12 @@
 //! The eBPF object: which programs it has, and loading it.
 
-use std::os::fd::{AsFd as _, BorrowedFd};
-
 use aya::{
     Ebpf, EbpfLoader,
-    programs::{Program, ProgramType, RawTracePoint, UProbe},
+    programs::{Program, ProgramType, RawTracePoint},
     sys::BpfHelper,
 };
 
-use super::{Limits, ProbeError, btf, multi::MultiPrograms};
+use super::{Limits, ProbeError, btf, programs::Programs};
 
 /// The committed object; `cargo xtask ebpf` builds it.
 static OBJECT: &[u8] =
@@ -62,14 +60,6 @@ impl ProgramName {
     }
 }
 
-/// How uprobes are attached on this kernel.
-pub enum Uprobes {
-    /// One link for many places (Linux 6.6; its process filter sees threads from 6.10).
-    Multi(MultiPrograms),
-    /// A perf event each (Linux 5.15 for the cookies).
-    Single,
-}
-
 /// The object's bytes: the embedded one, or in debug builds the one that
 /// `MEMTRACE_EBPF_OBJECT` names, so that tests run on what was just built.
 fn object() -> Result<std::borrow::Cow<'static, [u8]>, ProbeError> {
@@ -83,7 +73,7 @@ fn object() -> Result<std::borrow::Cow<'static, [u8]>, ProbeError> {
 }
 
 /// Loads object and maps; nothing is attached and the gate is shut.
-pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Uprobes), ProbeError> {
+pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Programs), ProbeError> {
     let [mm_offset, tgid_offset, signal_offset, exit_code_offset] =
         btf::kernel_member_offsets("task_struct", ["mm", "tgid", "signal", "exit_code"])?;
     let [live_offset] = btf::kernel_member_offsets("signal_struct", ["live"])?;
@@ -98,7 +88,10 @@ pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Uprobes), Probe
         .override_global("LIVE_OFFSET", &live_offset, true)
         .override_global(
             "HAS_TYPED_TASK",
-            &has(BpfHelper::BPF_FUNC_get_current_task_btf),
+            &u32::from(has(
+                ProgramType::KProbe,
+                BpfHelper::BPF_FUNC_get_current_task_btf,
+            )),
             true,
         )
         .map_max_entries("LEDGER", limits.blocks)
@@ -115,19 +108,8 @@ pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Uprobes), Probe
             .load()
             .map_err(|error| ProbeError::Load(format!("{name}: {error}")))?;
     }
-    let uprobes = match allow_multi.then(|| MultiPrograms::load(&bytes, &ebpf, &ProgramName::ALL)) {
-        Some(Ok(programs)) => Uprobes::Multi(programs),
-        Some(Err(_)) | None => Uprobes::Single,
-    };
-    if matches!(uprobes, Uprobes::Single) {
-        for name in ProgramName::ALL {
-            let program: &mut UProbe = program(&mut ebpf, name.symbol())?;
-            program
-                .load()
-                .map_err(|error| ProbeError::Load(format!("{}: {error}", name.symbol())))?;
-        }
-    }
-    Ok((ebpf, uprobes))
+    let programs = Programs::load(&bytes, &ebpf, allow_multi)?;
+    Ok((ebpf, programs))
 }
 
 /// Before Linux 5.11 maps count against RLIMIT_MEMLOCK; if it cannot be
@@ -143,9 +125,9 @@ fn lift_memory_limit() {
     );
 }
 
-/// Whether uprobe programs may call `helper` on this kernel.
-fn has(helper: BpfHelper) -> u32 {
-    u32::from(aya::sys::is_helper_supported(ProgramType::KProbe, helper).unwrap_or(false))
+/// Whether programs of this type may call `helper` on this kernel.
+pub fn has(program: ProgramType, helper: BpfHelper) -> bool {
+    aya::sys::is_helper_supported(program, helper).unwrap_or(false)
 }
 
 fn load_error(error: aya::EbpfError) -> ProbeError {
@@ -181,19 +163,4 @@ where
     ebpf.program_mut(name)
         .and_then(|program| program.try_into().ok())
         .ok_or_else(|| ProbeError::Load(format!("the object has no program {name}")))
-}
-
-/// The descriptor of a uprobe program, for its statistics.
-pub fn uprobe_fd<'a>(
-    ebpf: &'a Ebpf,
-    uprobes: &'a Uprobes,
-    name: ProgramName,
-) -> Option<BorrowedFd<'a>> {
-    match uprobes {
-        Uprobes::Multi(programs) => programs.get(name).map(|fd| fd.as_fd()),
-        Uprobes::Single => match ebpf.program(name.symbol())? {
-            Program::UProbe(program) => Some(program.fd().ok()?.as_fd()),
-            _ => None,
-        },
-    }
 }

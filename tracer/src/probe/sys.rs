@@ -1,8 +1,8 @@
-//! bpf(2) where aya 0.14 has no call for it: programs of type
-//! `uprobe_multi`, its links, and batch reads of hash maps.
+//! bpf(2) where aya 0.14 has no call for it: uprobe programs and their links,
+//! and batch reads of hash maps.
 
 use std::{
-    ffi::{CStr, CString},
+    ffi::CStr,
     io,
     mem::size_of,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd},
@@ -50,22 +50,32 @@ fn zeroed() -> bpf_attr {
     unsafe { std::mem::zeroed() }
 }
 
+/// What a system call returned that makes a descriptor.
+pub(super) fn owned_or_error(result: libc::c_long) -> io::Result<OwnedFd> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(owned(result))
+}
+
 fn owned(fd: i64) -> OwnedFd {
     // SAFETY: a descriptor the kernel has just returned to us.
     unsafe { OwnedFd::from_raw_fd(fd as i32) }
 }
 
-/// Loads a program of type `kprobe` for a `uprobe_multi` link (Linux 6.6).
+/// Loads a program for uprobes; for a `uprobe_multi` link (Linux 6.6) or a perf event.
 /// The error carries the verifier's last words.
-pub fn load_uprobe_multi(
+pub fn load_uprobe(
     name: &str,
     instructions: &[bpf_insn],
+    multi: bool,
 ) -> Result<OwnedFd, (io::Error, String)> {
-    match load_with_log(name, instructions, &mut []) {
+    let load_with_log = |log: &mut [u8]| load_with_log(name, instructions, multi, log);
+    match load_with_log(&mut []) {
         Ok(fd) => Ok(fd),
         Err(_) => {
             let mut log = vec![0u8; 1 << 20];
-            load_with_log(name, instructions, &mut log).map_err(|error| {
+            load_with_log(&mut log).map_err(|error| {
                 let text = CStr::from_bytes_until_nul(&log)
                     .map(CStr::to_string_lossy)
                     .unwrap_or_default();
@@ -76,12 +86,19 @@ pub fn load_uprobe_multi(
     }
 }
 
-fn load_with_log(name: &str, instructions: &[bpf_insn], log: &mut [u8]) -> io::Result<OwnedFd> {
+fn load_with_log(
+    name: &str,
+    instructions: &[bpf_insn],
+    multi: bool,
+    log: &mut [u8],
+) -> io::Result<OwnedFd> {
     let mut attributes = zeroed();
     // SAFETY: plain writes to the member that BPF_PROG_LOAD reads.
     let load = unsafe { &mut attributes.__bindgen_anon_3 };
     load.prog_type = bpf_prog_type::BPF_PROG_TYPE_KPROBE as u32;
-    load.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+    if multi {
+        load.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+    }
     load.insns = instructions.as_ptr() as u64;
     load.insn_cnt = instructions.len() as u32;
     load.license = c"GPL".as_ptr() as u64;
@@ -102,7 +119,7 @@ fn load_with_log(name: &str, instructions: &[bpf_insn], log: &mut [u8]) -> io::R
 /// process. `path` must be openable by the kernel now; the link holds the inode.
 pub fn link_uprobe_multi(
     program: BorrowedFd<'_>,
-    path: &CString,
+    path: &CStr,
     offsets: &[u64],
     cookies: &[u64],
     pid: u32,
@@ -121,6 +138,45 @@ pub fn link_uprobe_multi(
     multi.flags = if at_return { UPROBE_MULTI_RETURN } else { 0 };
     multi.pid = pid;
     // SAFETY: path, offsets and cookies outlive the call.
+    unsafe { bpf(bpf_cmd::BPF_LINK_CREATE, &mut attributes) }.map(owned)
+}
+
+/// Whether the kernel has `uprobe_multi` links. Those that have not load a
+/// program for one all the same, so a link is tried, on what is no file: the
+/// kernel that knows of such links refuses it for that (EBADF,
+/// kernel/trace/bpf_trace.c), the other for its type.
+pub fn has_uprobe_multi() -> bool {
+    // r0 = 0; exit
+    let instructions = [0xb7, 0x95].map(|code| bpf_insn {
+        code,
+        _bitfield_align_1: [],
+        _bitfield_1: bpf_insn::new_bitfield_1(0, 0),
+        off: 0,
+        imm: 0,
+    });
+    let Ok(program) = load_uprobe("try_multi", &instructions, true) else {
+        return false;
+    };
+    let tried = link_uprobe_multi(program.as_fd(), c"/", &[0], &[0], 0, false);
+    tried.is_err_and(|error| error.raw_os_error() == Some(libc::EBADF))
+}
+
+/// Attaches a program to a perf event, with a cookie (Linux 5.15).
+pub fn link_perf_event(
+    program: BorrowedFd<'_>,
+    event: &OwnedFd,
+    cookie: u64,
+) -> io::Result<OwnedFd> {
+    let mut attributes = zeroed();
+    attributes.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    attributes.link_create.__bindgen_anon_2.target_fd = event.as_raw_fd() as u32;
+    attributes.link_create.attach_type = bpf_attach_type::BPF_PERF_EVENT as u32;
+    attributes
+        .link_create
+        .__bindgen_anon_3
+        .perf_event
+        .bpf_cookie = cookie;
+    // SAFETY: no pointers.
     unsafe { bpf(bpf_cmd::BPF_LINK_CREATE, &mut attributes) }.map(owned)
 }
 
