@@ -110,17 +110,22 @@ fn not_root() {
 fn static_program() -> std::path::PathBuf {
     build_with(&Build {
         name: "idle",
-        variant: "-static",
-        flags: &["-static"],
+        variant: "-static-stripped",
+        flags: &["-static", "-s"],
     })
 }
 
-/// A static program is refused, by name.
+/// A static program without symbols is refused, and told whose malloc it has.
 #[test]
 fn static_binary() {
     needs_tracing!();
     let mut program = Program::ready_at(&static_program(), &[]);
-    attach(&program.pid().to_string()).assert_refused(&["static", "libc.so.6"]);
+    attach(&program.pid().to_string()).assert_refused(&[
+        "static",
+        "without symbols",
+        "glibc",
+        "do not strip",
+    ]);
     program.talk.go();
     assert!(program.end().success());
 }
@@ -130,7 +135,7 @@ fn static_binary() {
 fn run_static_binary() {
     needs_tracing!();
     let finished = Memtrace::run(&[], &mut Command::new(static_program())).finish();
-    finished.assert_refused(&["static", "libc.so.6"]);
+    finished.assert_refused(&["static", "without symbols", "glibc", "do not strip"]);
     assert!(!finished.path().exists(), "an empty directory stays");
 }
 

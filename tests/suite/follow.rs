@@ -208,7 +208,8 @@ fn several_processes() {
         } else {
             ["-p", &both]
         };
-        let memtrace = Memtrace::start(memtrace().args(which)).when_ready();
+        let memtrace =
+            Memtrace::start(memtrace().args(which).args(["--max-overhead", "off"])).when_ready();
         let truths = programs.each_mut().map(|program| program.work());
         let report = memtrace.end().report();
         assert_eq!(report.processes.len(), 2);

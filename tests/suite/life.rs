@@ -72,15 +72,15 @@ fn run_through_exec() {
     }
 }
 
-/// A program that becomes a static one: the first is reported to its exec,
+/// A program that becomes a static one without symbols: the first is reported to its exec,
 /// the second is passed on untraced, and the user is told.
 #[test]
 fn run_into_a_static_program() {
     needs_tracing!();
     let idle = build_with(&Build {
         name: "idle",
-        variant: "-static",
-        flags: &["-static"],
+        variant: "-static-stripped",
+        flags: &["-static", "-s"],
     });
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "exec \"$0\"", idle.to_str().unwrap()]);

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod allocators;
 mod bad_input;
 mod exact;
 mod follow;

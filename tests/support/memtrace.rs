@@ -194,7 +194,7 @@ impl Memtrace {
     /// Waits until calls count; fails the test if that does not come.
     #[must_use]
     pub fn when_ready(mut self) -> Self {
-        let timeout = Timespec::try_from(DEADLINE).unwrap();
+        let timeout = Timespec::try_from(*DEADLINE).unwrap();
         let mut watched = [PollFd::new(&self.ready, PollFlags::IN)];
         let events = poll(&mut watched, Some(&timeout)).unwrap();
         let mut line = [0; 6];

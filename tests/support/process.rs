@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt as _;
 use std::{
     io::Read,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -14,8 +14,12 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 
-/// How long anything may take before its test fails.
-pub const DEADLINE: Duration = Duration::from_secs(90);
+/// How long anything may take before its test fails: 90 s, or so many times
+/// that as `MEMTRACE_PATIENCE` says, for slow machines.
+pub static DEADLINE: LazyLock<Duration> = LazyLock::new(|| {
+    let times = std::env::var("MEMTRACE_PATIENCE").ok();
+    Duration::from_secs(90) * times.and_then(|times| times.parse().ok()).unwrap_or(1)
+});
 
 /// A child process.
 pub struct Process {
@@ -67,7 +71,7 @@ impl Process {
 
     /// Waits for its end; fails the test when that does not come.
     pub fn wait(&mut self) -> ExitStatus {
-        self.wait_for(DEADLINE)
+        self.wait_for(*DEADLINE)
     }
 
     /// The same with a deadline of its own.
@@ -156,7 +160,7 @@ pub fn has_program(name: &str) -> bool {
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < DEADLINE, "still not: {what}");
+        assert!(start.elapsed() < *DEADLINE, "still not: {what}");
         std::thread::yield_now();
     }
 }

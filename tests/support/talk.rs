@@ -83,14 +83,14 @@ impl Talk {
     /// Waits for the program's next line.
     pub fn line(&mut self) -> String {
         self.lines
-            .recv_timeout(DEADLINE)
+            .recv_timeout(*DEADLINE)
             .unwrap_or_else(|error| panic!("the program says nothing: {error}"))
     }
 
     /// Everything that is still to come, to the end of the stream.
     pub fn rest(&mut self) -> Vec<String> {
         let mut rest = Vec::new();
-        while let Ok(line) = self.lines.recv_timeout(DEADLINE) {
+        while let Ok(line) = self.lines.recv_timeout(*DEADLINE) {
             rest.push(line);
         }
         rest

@@ -19,6 +19,7 @@
 //! The record also holds the thread's scratch for taking a stack: a thread
 //! runs one probe program at a time, so nothing needs claiming.
 
+use crate::function::Function;
 use crate::ledger::Block;
 use crate::site::Site;
 use crate::source::Source;
@@ -27,12 +28,12 @@ use crate::source::Source;
 /// its length, and callers' frames are near.
 pub const WINDOW_WORDS: usize = 64;
 
-/// One pending call. `source == 0`: none.
+/// One pending call. `function` without a source: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Call {
-    /// The [`crate::source::Source`], by number, or 0.
-    pub source: u32,
+    /// What was called.
+    pub function: Function,
     /// The address space it was entered in.
     pub space: u32,
     /// The stack pointer at the entry, where the return address stands.
@@ -54,6 +55,8 @@ pub struct ThreadCalls {
     pub current: Call,
     /// See the module's text.
     pub suspended: Call,
+    /// What was freed last by a function that may hand it on to another.
+    pub handed_on: u64,
     /// Scratch for taking a stack: the site in the making.
     pub scratch: Site,
     /// Scratch for taking a stack: a piece of it, read at once.
@@ -76,14 +79,21 @@ impl Call {
     #[inline(always)]
     #[must_use]
     pub const fn is_pending(&self) -> bool {
-        self.source != 0
+        self.function.source() != 0
+    }
+
+    /// The number of the source.
+    #[inline(always)]
+    #[must_use]
+    pub const fn source(&self) -> u32 {
+        self.function.source()
     }
 
     /// Ends the call: no longer pending, and a copy of what it was.
     #[inline(always)]
     pub const fn end(&mut self) -> Self {
         let ended = *self;
-        self.source = 0;
+        self.function = Function::NONE;
         ended
     }
 
@@ -116,14 +126,18 @@ impl Call {
         const REALLOCARRAY: u32 = Source::Reallocarray as u32;
         const MEMALIGN: u32 = Source::Memalign as u32;
         const ALIGNED_ALLOC: u32 = Source::AlignedAlloc as u32;
-        match next.source {
-            MALLOC => match self.source {
+        if self.function.jumps() {
+            // Which function it jumps to is not known; itself it calls again.
+            return self.function.cookie() != next.function.cookie();
+        }
+        match next.source() {
+            MALLOC => match self.source() {
                 REALLOC | REALLOCARRAY => self.pointer == 0,
                 MEMALIGN | ALIGNED_ALLOC => true,
                 _ => false,
             },
-            REALLOC => self.source == REALLOCARRAY && self.pointer == next.pointer,
-            MEMALIGN => self.source == ALIGNED_ALLOC,
+            REALLOC => self.source() == REALLOCARRAY && self.pointer == next.pointer,
+            MEMALIGN => self.source() == ALIGNED_ALLOC,
             _ => false,
         }
     }
@@ -136,18 +150,19 @@ impl Call {
     #[inline(always)]
     #[must_use]
     const fn is_passed_on_as(&self, next: &Self) -> bool {
-        self.source == Source::Reallocarray as u32
-            && (next.source == Source::Realloc as u32 || next.source == Source::Malloc as u32)
+        self.source() == Source::Reallocarray as u32
+            && (next.source() == Source::Realloc as u32 || next.source() == Source::Malloc as u32)
             && self.pointer == next.pointer
             && next.stack_pointer < self.stack_pointer
     }
 
-    /// Whether a return of `source`, with the stack pointer after it, is this call's.
+    /// Whether a return of `function`, with the stack pointer after it, is this call's.
     #[inline(always)]
     #[must_use]
-    pub const fn is_ended_by(&self, source: u32, stack_pointer: u64) -> bool {
+    pub const fn is_ended_by(&self, function: Function, stack_pointer: u64) -> bool {
         // `ret` has popped the return address.
-        self.source == source && self.stack_pointer.wrapping_add(8) == stack_pointer
+        self.function.cookie() == function.cookie()
+            && self.stack_pointer.wrapping_add(8) == stack_pointer
     }
 }
 
@@ -187,17 +202,17 @@ impl ThreadCalls {
         self.current.is_pending() && self.suspended.is_pending()
     }
 
-    /// Which call a return of `source` ends, with the stack pointer after it.
+    /// Which call a return of `function` ends, with the stack pointer after it.
     #[inline(always)]
     #[must_use]
-    pub const fn ended_by(&self, source: u32, stack_pointer: u64) -> Return {
+    pub const fn ended_by(&self, function: Function, stack_pointer: u64) -> Return {
         if self.current.is_pending() {
-            if self.current.is_ended_by(source, stack_pointer) {
+            if self.current.is_ended_by(function, stack_pointer) {
                 Return::Current
             } else {
                 Return::Unknown
             }
-        } else if self.suspended.is_ended_by(source, stack_pointer) {
+        } else if self.suspended.is_ended_by(function, stack_pointer) {
             Return::Suspended
         } else {
             Return::Unknown
@@ -208,10 +223,11 @@ impl ThreadCalls {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::function::Shape;
 
     fn call(source: Source, stack_pointer: u64, pointer: u64) -> Call {
         Call {
-            source: source as u32,
+            function: Function::new(source, Shape::Size, 0),
             stack_pointer,
             size: 100,
             pointer,
@@ -227,6 +243,7 @@ mod tests {
         let calls = ThreadCalls {
             current: idle,
             suspended: call(Source::Realloc, 0x1000, 0x77),
+            handed_on: 0,
             scratch: Site {
                 allocated_blocks: 0,
                 allocated_bytes: 0,

@@ -21,9 +21,9 @@ pub struct Control {
     pub reserved: u32,
 }
 
-/// How many executable ranges of allocator code an address space may have:
-/// several glibc in one process (`dlmopen`, an upgrade in mid-run) are rare.
-pub const ALLOCATOR_RANGES: usize = 4;
+/// How many executable ranges of allocator code an address space may have: a
+/// libc, a preloaded allocator, a wrapper before it, and some more.
+pub const ALLOCATOR_RANGES: usize = 6;
 
 /// What the kernel side must know of one address space, by its number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,9 +43,9 @@ impl SpaceSettings {
     #[inline(always)]
     #[must_use]
     pub fn is_allocator(&self, address: u64) -> bool {
-        let [a, b, c, d] = &self.allocator;
+        let [a, b, c, d, e, f] = &self.allocator;
         let within = |range: &[u64; 2]| address >= range[0] && address < range[1];
-        within(a) || within(b) || within(c) || within(d)
+        within(a) || within(b) || within(c) || within(d) || within(e) || within(f)
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod call;
 pub mod control;
 pub mod counter;
+pub mod function;
 pub mod ledger;
 pub mod site;
 pub mod source;

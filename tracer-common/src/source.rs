@@ -23,11 +23,20 @@ pub enum Source {
     Valloc = 8,
     /// `void *pvalloc(size_t size)`
     Pvalloc = 9,
+    /// jemalloc: `void *mallocx(size_t size, int flags)`
+    Mallocx = 10,
+    /// jemalloc: `void *rallocx(void *old, size_t size, int flags)`
+    Rallocx = 11,
+    /// jemalloc: `size_t xallocx(void *block, size_t size, size_t extra, int flags)`:
+    /// resizes in place, and returns the size that the block now has.
+    Xallocx = 12,
+    /// C++'s operator new, where it does not call malloc.
+    New = 13,
 }
 
 impl Source {
     /// Every source, in the order of its number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Malloc,
         Self::Calloc,
         Self::Realloc,
@@ -37,6 +46,10 @@ impl Source {
         Self::AlignedAlloc,
         Self::Valloc,
         Self::Pvalloc,
+        Self::Mallocx,
+        Self::Rallocx,
+        Self::Xallocx,
+        Self::New,
     ];
 
     /// The name of the C function, which is also the name in reports.
@@ -52,6 +65,10 @@ impl Source {
             Self::AlignedAlloc => "aligned_alloc",
             Self::Valloc => "valloc",
             Self::Pvalloc => "pvalloc",
+            Self::Mallocx => "mallocx",
+            Self::Rallocx => "rallocx",
+            Self::Xallocx => "xallocx",
+            Self::New => "operator new",
         }
     }
 

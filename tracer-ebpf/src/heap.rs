@@ -15,6 +15,7 @@ use tracer_common::{
     call::{Call, Return, ThreadCalls},
     control::Control,
     counter::Counter,
+    function::{Function, Shape, free},
     ledger::{Block, BlockKey},
     source::{Source, saturating_product},
 };
@@ -26,28 +27,58 @@ use crate::{
     space, stack,
 };
 
-/// The entry of an allocating function; its number is the attach cookie.
+/// The entry of an allocating function, which the attach cookie tells.
 #[uprobe]
 pub fn allocator_entry(context: ProbeContext) -> u32 {
     // SAFETY: the context the kernel passed.
-    let source = unsafe { bpf_get_attach_cookie(context.as_ptr()) } as u32;
-    let _ = enter(Registers::new(context.regs), source);
+    let cookie = unsafe { bpf_get_attach_cookie(context.as_ptr()) };
+    let _ = enter(Registers::new(context.regs), Function::from_cookie(cookie));
     0
 }
 
-/// The return of an allocating function; its number is the attach cookie.
+/// The return of an allocating function, which the attach cookie tells.
 #[uretprobe]
 pub fn allocator_return(context: RetProbeContext) -> u32 {
     // SAFETY: the context the kernel passed.
-    let source = unsafe { bpf_get_attach_cookie(context.as_ptr()) } as u32;
-    let _ = leave(Registers::new(context.regs), source);
+    let cookie = unsafe { bpf_get_attach_cookie(context.as_ptr()) };
+    let registers = Registers::new(context.regs);
+    let _ = leave(
+        registers,
+        Function::from_cookie(cookie),
+        registers.stack_pointer(),
+        registers.code(),
+    );
     0
 }
 
-/// The entry of free.
+/// A `ret` of a function that can throw, or of one that it ends by jumping to:
+/// the C++ unwinder cannot cross a return probe's trampoline.
+#[uprobe]
+pub fn allocator_exit(context: ProbeContext) -> u32 {
+    // SAFETY: the context the kernel passed.
+    let cookie = unsafe { bpf_get_attach_cookie(context.as_ptr()) };
+    let registers = Registers::new(context.regs);
+    // Where the return probe of another function would see it: behind the
+    // return address, in the caller.
+    let stack_pointer = registers.stack_pointer();
+    // SAFETY: faults are handled by the helper.
+    let caller = unsafe { bpf_probe_read_user(stack_pointer as *const u64) }.unwrap_or(0);
+    let _ = leave(
+        registers,
+        Function::from_cookie(cookie),
+        stack_pointer.wrapping_add(8),
+        caller,
+    );
+    0
+}
+
+/// The entry of a function that frees; the attach cookie is one of
+/// [`tracer_common::function::free`].
 #[uprobe]
 pub fn allocator_free(context: ProbeContext) -> u32 {
-    let _ = free(Registers::new(context.regs).first_argument());
+    // SAFETY: the context the kernel passed.
+    let cookie = unsafe { bpf_get_attach_cookie(context.as_ptr()) };
+    let _ = free(Registers::new(context.regs).first_argument(), cookie);
     0
 }
 
@@ -58,10 +89,10 @@ pub fn open_gate() -> Option<&'static Control> {
 }
 
 #[inline(always)]
-fn enter(registers: Registers, source: u32) -> Option<()> {
+fn enter(registers: Registers, function: Function) -> Option<()> {
     open_gate()?;
     let space = space::current()?;
-    let mut call = read_call(registers, source, space);
+    let mut call = read_call(registers, function, space);
     let calls = thread_calls(call.size)?;
     // SAFETY: the thread's own record; a thread runs one program at a time.
     let calls = unsafe { &mut *calls };
@@ -71,7 +102,7 @@ fn enter(registers: Registers, source: u32) -> Option<()> {
     if calls.begin_displaces() {
         count_missed_return(&calls.suspended);
     }
-    if call.pointer != 0 && source != Source::PosixMemalign as u32 {
+    if call.pointer != 0 && function.source() != Source::PosixMemalign as u32 {
         // realloc gives back at entry: at its return another thread may
         // already have the address.
         if let Some(taken) = ledger::take(&block_key(call.pointer, space)) {
@@ -84,28 +115,31 @@ fn enter(registers: Registers, source: u32) -> Option<()> {
 
 /// A call, from the registers at its entry.
 #[inline(always)]
-fn read_call(registers: Registers, source: u32, space: u32) -> Call {
+fn read_call(registers: Registers, function: Function, space: u32) -> Call {
     let (first, second, third) = (
         registers.first_argument(),
         registers.second_argument(),
         registers.third_argument(),
     );
-    const CALLOC: u32 = Source::Calloc as u32;
-    const REALLOC: u32 = Source::Realloc as u32;
-    const REALLOCARRAY: u32 = Source::Reallocarray as u32;
-    const MEMALIGN: u32 = Source::Memalign as u32;
-    const ALIGNED_ALLOC: u32 = Source::AlignedAlloc as u32;
-    const POSIX_MEMALIGN: u32 = Source::PosixMemalign as u32;
-    let (size, pointer) = match source {
-        CALLOC => (saturating_product(first, second), 0),
-        REALLOC => (second, first),
-        REALLOCARRAY => (saturating_product(second, third), first),
-        MEMALIGN | ALIGNED_ALLOC => (second, 0),
-        POSIX_MEMALIGN => (third, first),
+    const PRODUCT: u32 = Shape::Product as u32;
+    const RESIZE: u32 = Shape::Resize as u32;
+    const RESIZE_PRODUCT: u32 = Shape::ResizeProduct as u32;
+    const SECOND_SIZE: u32 = Shape::SecondSize as u32;
+    const RESULT: u32 = Shape::Result as u32;
+    const HEAP_PRODUCT: u32 = Shape::HeapProduct as u32;
+    const HEAP_RESIZE: u32 = Shape::HeapResize as u32;
+    let (size, pointer) = match function.shape() {
+        PRODUCT => (saturating_product(first, second), 0),
+        RESIZE => (second, first),
+        RESIZE_PRODUCT => (saturating_product(second, third), first),
+        SECOND_SIZE => (second, 0),
+        RESULT => (third, first),
+        HEAP_PRODUCT => (saturating_product(second, third), 0),
+        HEAP_RESIZE => (third, second),
         _ => (first, 0),
     };
     Call {
-        source,
+        function,
         space,
         stack_pointer: registers.stack_pointer(),
         size,
@@ -151,18 +185,18 @@ pub fn count_missed_return(call: &Call) {
 }
 
 #[inline(always)]
-fn leave(registers: Registers, source: u32) -> Option<()> {
+fn leave(registers: Registers, function: Function, stack_pointer: u64, code: u64) -> Option<()> {
     let control = open_gate()?;
     let record = THREADS.get_ptr_mut(bpf_get_current_pid_tgid())?;
     // SAFETY: the thread's own record; a thread runs one program at a time.
     let calls = unsafe { &mut *record };
-    let call = match calls.ended_by(source, registers.stack_pointer()) {
+    let call = match calls.ended_by(function, stack_pointer) {
         Return::Unknown => return None,
         Return::Current => calls.current.end(),
         Return::Suspended => calls.suspended.end(),
     };
     let address = result_of(&call, registers.result());
-    if call.pointer != 0 && source != Source::PosixMemalign as u32 {
+    if call.pointer != 0 && call.source() != Source::PosixMemalign as u32 {
         settle_old_block(control, &call, address);
     }
     if address == 0 {
@@ -170,7 +204,7 @@ fn leave(registers: Registers, source: u32) -> Option<()> {
         return None;
     }
     let weight_shift = weight_of(control, call.size)?;
-    let (site, counters) = stack::site_of(registers, control, record, &call)?;
+    let (site, counters) = stack::site_of(code, registers.frame_pointer(), control, record, &call)?;
     let block = Block {
         size: call.size,
         site,
@@ -184,7 +218,11 @@ fn leave(registers: Registers, source: u32) -> Option<()> {
 /// The block a call returned, 0 if none.
 #[inline(always)]
 fn result_of(call: &Call, result: u64) -> u64 {
-    if call.source != Source::PosixMemalign as u32 {
+    if call.source() == Source::Xallocx as u32 {
+        // The size that the block has now: too small, and it is as it was.
+        return if result >= call.size { call.pointer } else { 0 };
+    }
+    if call.source() != Source::PosixMemalign as u32 {
         return result;
     }
     // An `int`: 0 is success, and the upper half of the register is anything.
@@ -204,8 +242,10 @@ fn result_of(call: &Call, result: u64) -> u64 {
 /// What became of the block that realloc was given.
 #[inline(always)]
 fn settle_old_block(control: &Control, call: &Call, result: u64) {
-    // glibc: realloc(old, 0) frees and returns NULL; any other NULL is a
-    // failure that leaves the old block as it was (malloc/malloc.c).
+    // realloc(old, 0) that returns NULL has freed (glibc, malloc/malloc.c;
+    // tcmalloc; jemalloc with zero_realloc:free); musl, mimalloc and jemalloc
+    // as it comes return a block. Any other NULL is a failure that leaves the
+    // old block as it was.
     let failed = result == 0 && call.size != 0;
     if call.has_taken() {
         if failed {
@@ -237,7 +277,7 @@ fn weight_of(control: &Control, size: u64) -> Option<u32> {
 }
 
 #[inline(always)]
-fn free(address: u64) -> Option<()> {
+fn free(address: u64, cookie: u64) -> Option<()> {
     if address == 0 {
         return None;
     }
@@ -246,22 +286,34 @@ fn free(address: u64) -> Option<()> {
     match ledger::take(&block_key(address, space)) {
         Some(block) => ledger::count_freed(&block),
         // While sampling, most frees are of blocks that were passed over.
-        None if control.sample_shift != 0 => {}
+        None if control.sample_shift != 0 => return None,
         None => count_unmatched(address),
+    }
+    if cookie == free::MAY_HAND_ON
+        && let Some(calls) = THREADS.get_ptr_mut(bpf_get_current_pid_tgid())
+    {
+        // SAFETY: the thread's own record.
+        unsafe { (*calls).handed_on = address };
     }
     Some(())
 }
 
 /// A free of a block the ledger does not hold, unless it is realloc(old, 0)
-/// freeing the block that it was taken out for.
+/// freeing the block that it was taken out for, or the second function of two
+/// that free one block together.
 #[inline(always)]
 fn count_unmatched(address: u64) {
     if let Some(calls) = THREADS.get_ptr_mut(bpf_get_current_pid_tgid()) {
         // SAFETY: the thread's own record.
-        let current = unsafe { &(*calls).current };
+        let calls = unsafe { &mut *calls };
+        if calls.handed_on == address {
+            calls.handed_on = 0;
+            return;
+        }
+        let current = &calls.current;
         if current.is_pending()
             && current.pointer == address
-            && current.source != Source::PosixMemalign as u32
+            && current.source() != Source::PosixMemalign as u32
         {
             return;
         }

@@ -15,10 +15,7 @@ use tracer_common::{
     unwind::walk_frame_pointers,
 };
 
-use crate::{
-    arch::Registers,
-    maps::{SITES, SPACE_SETTINGS, count},
-};
+use crate::maps::{SITES, SPACE_SETTINGS, count};
 
 const EEXIST: i32 = -17;
 const WINDOW_BYTES: u64 = (WINDOW_WORDS * 8) as u64;
@@ -27,12 +24,13 @@ const WINDOW_BYTES: u64 = (WINDOW_WORDS * 8) as u64;
 /// cannot be had or kept, the site that takes what has none, and the reason is counted.
 #[inline(always)]
 pub fn site_of(
-    registers: Registers,
+    code: u64,
+    frame_pointer: u64,
     control: &Control,
     calls: *mut ThreadCalls,
     call: &Call,
 ) -> Option<(u64, *mut Site)> {
-    match take(registers, control, calls, call) {
+    match take(code, frame_pointer, control, calls, call) {
         Ok(found) => Some(found),
         Err(reason) => {
             count(reason, 1, call.size);
@@ -44,7 +42,8 @@ pub fn site_of(
 
 #[inline(always)]
 fn take(
-    registers: Registers,
+    code: u64,
+    frame_pointer: u64,
     control: &Control,
     calls: *mut ThreadCalls,
     call: &Call,
@@ -57,15 +56,15 @@ fn take(
     // Below every frame: the first is read where the walk starts.
     let mut window_start = u64::MAX;
     let walk = walk_frame_pointers(
-        registers.code(),
-        registers.frame_pointer(),
+        code,
+        frame_pointer,
         &mut scratch.frames,
         |address, next, code| frame_at(address, window, &mut window_start, next, code),
     );
     scratch.identity = SiteIdentity {
         mapping_generation: settings.mapping_generation,
         space: call.space,
-        source: call.source,
+        source: call.source(),
         frames: walk.frames as u32,
         truncated: u32::from(walk.truncated),
     };

@@ -1,11 +1,13 @@
 //! memtrace's workshop: `cargo xtask ebpf` builds and checks the eBPF object,
-//! `cargo xtask bench` measures what tracing costs.
+//! `cargo xtask bench` measures what tracing costs, `cargo xtask vm` runs a
+//! command on another kernel.
 
 mod bench;
 mod ebpf;
 mod record;
 mod strip;
 mod toolchain;
+mod vm;
 
 use clap::{Parser, Subcommand};
 
@@ -30,8 +32,20 @@ enum Command {
         /// Measure each thing once, to see that it works. Writes nothing.
         #[arg(long)]
         quick: bool,
-        /// Only these: pair, peers, threads, node, daemon, memory, latency. Writes nothing.
+        /// Only these: pair, peers, threads, node, follow, daemon, memory, latency. Writes nothing.
         names: Vec<String>,
+    },
+    /// Run a command as root on another kernel, emulated, over this machine's files.
+    Vm {
+        /// Debian's kernel of this series.
+        #[arg(long, default_value = "6.1")]
+        kernel: vm::Series,
+        /// How that kernel preempts; its default otherwise.
+        #[arg(long)]
+        preempt: Option<vm::Preempt>,
+        /// What to run, from the project's directory.
+        #[arg(required = true, last = true)]
+        command: Vec<String>,
     },
 }
 
@@ -40,5 +54,10 @@ fn main() -> anyhow::Result<()> {
         Command::Ebpf { check: false } => ebpf::build(),
         Command::Ebpf { check: true } => ebpf::check(),
         Command::Bench { quick, names } => bench::run(&ebpf::root()?, &names, quick),
+        Command::Vm {
+            kernel,
+            preempt,
+            command,
+        } => vm::run(&ebpf::root()?, kernel, preempt, &command),
     }
 }

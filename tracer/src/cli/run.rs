@@ -196,7 +196,11 @@ impl Child {
         let pid = self.launched.pid();
         if session.take_exec() {
             match session.stop_at_loader(pid) {
-                Ok(()) => self.stage = Stage::Loading,
+                Ok(true) => self.stage = Stage::Loading,
+                Ok(false) => {
+                    session.attach(TargetProcess::open(pid)?, Attaching::Stopped)?;
+                    self.attached(session, printer)?;
+                }
                 Err(error) if self.is_traced => {
                     printer.say(&format!("what it has become is not traced: {error}"));
                     self.stage = Stage::Untraced;

@@ -1,8 +1,11 @@
-//! Finding the glibc of a process and the places for its probes.
+//! Finding the allocators of a process and the places for their probes.
 
 use std::{collections::HashSet, fs::File, sync::Arc};
 
-use tracer_common::{control::ALLOCATOR_RANGES, source::Source};
+use tracer_common::{
+    control::ALLOCATOR_RANGES,
+    function::{Function, free},
+};
 
 use super::{
     CollectError,
@@ -10,7 +13,7 @@ use super::{
 };
 use crate::{
     probe::Point,
-    symbolize::{AllocatorFunction, FileWorker, ObjectSummary},
+    symbolize::{AllocatorFunction, FileWorker, Interface, ObjectSummary, interface},
 };
 
 /// An allocator's object in a process, and where its probes go.
@@ -19,20 +22,24 @@ pub struct Allocator {
     pub file: Arc<MappedFile>,
     /// Such as `glibc 2.36`.
     pub name: String,
-    /// Entries of the allocating functions, by source.
+    /// Entries of the allocating functions.
     pub entries: Vec<Point>,
-    /// Their returns.
+    /// Their returns, of those that cannot throw.
     pub returns: Vec<Point>,
-    /// free.
+    /// The `ret`s of those that can.
+    pub exits: Vec<Point>,
+    /// Entries of the functions that free.
     pub frees: Vec<Point>,
     /// File offsets `[start, end)` of the allocator's own code.
     pub code: [u64; 2],
+    /// Functions of it that cannot be probed.
+    pub not_covered: Vec<String>,
 }
 
 /// What a process has of allocators.
 #[derive(Default)]
 pub struct Found {
-    /// What can be traced: glibc, usually one.
+    /// What can be traced; usually one.
     pub allocators: Vec<Allocator>,
     /// What cannot be traced, for the report.
     pub not_covered: Vec<String>,
@@ -70,81 +77,141 @@ pub fn find(mappings: &[Mapping], worker: &mut FileWorker) -> Result<Found, Coll
 
 impl Found {
     fn add(&mut self, mapped: &Arc<MappedFile>, summary: &ObjectSummary) {
-        // A static glibc program has the symbol too, but nothing ever calls it.
+        // A static program has the symbol too, but nothing ever calls it.
         if let Some(offset) = summary.debug_state_offset
             && !summary.is_static
         {
             self.loader = Some((Arc::clone(mapped), offset));
-            // The loader's own small malloc serves only until libc's takes over.
-            return;
+            // glibc's own small malloc in its loader serves only until libc's
+            // takes over; musl's loader is its libc.
+            if summary.allocator_name.as_deref() != Some("musl") {
+                return;
+            }
         }
         self.is_static |= summary.is_static;
-        match (&summary.glibc_version, &summary.allocator_name) {
-            (Some(version), _) => {
-                self.allocators
-                    .extend(glibc(mapped, version, &summary.functions))
+        if summary.functions.is_empty() {
+            self.not_covered.extend(without_functions(mapped, summary));
+            return;
+        }
+        if let Some(allocator) = allocator_of(mapped, summary) {
+            let incomplete = &allocator.not_covered;
+            if !incomplete.is_empty() {
+                let what = incomplete.join(", ");
+                self.not_covered
+                    .push(format!("{what} of {} in {}", allocator.name, mapped.path));
             }
-            (None, Some(other)) => self.not_covered.push(format!(
-                "{other} in {} (blocks of it are not covered)",
-                mapped.path
-            )),
-            (None, None) if summary.defines_malloc => {
-                self.not_covered.push(format!(
-                    "a malloc of its own in {} (blocks of it are not covered)",
-                    mapped.path
-                ));
-            }
-            (None, None) => {}
+            self.allocators.push(allocator);
         }
     }
 }
 
-/// Probes of a glibc, one an address: `memalign` and `aligned_alloc` may be the same code.
-fn glibc(
-    mapped: &Arc<MappedFile>,
-    version: &str,
-    functions: &[AllocatorFunction],
-) -> Option<Allocator> {
+/// What is known of an object that should have an allocator's functions and has none.
+fn without_functions(mapped: &MappedFile, summary: &ObjectSummary) -> Option<String> {
+    let path = &mapped.path;
+    match (&summary.allocator_name, &summary.hint) {
+        (Some(name), _) => Some(format!(
+            "{name} in {path}, whose functions are not in its symbol table"
+        )),
+        (None, Some(hint)) => Some(format!(
+            "{path}, a static program without symbols, by its constants with {hint}'s malloc"
+        )),
+        (None, None) if summary.is_static => Some(format!(
+            "{path}, a static program in which no known allocator function can be found (stripped, or of a language with its own heap)"
+        )),
+        (None, None) => None,
+    }
+}
+
+/// The allocator that an object is.
+fn name_of(mapped: &MappedFile, summary: &ObjectSummary) -> String {
+    match (&summary.allocator_name, &summary.glibc_version) {
+        (Some(name), _) => name.clone(),
+        (None, Some(version)) => format!("glibc {version}"),
+        (None, None) => {
+            let file = mapped.path.rsplit('/').next().unwrap_or_default();
+            format!("malloc of {file}")
+        }
+    }
+}
+
+/// Probes of an allocator, one an address: several names may be the same code.
+fn allocator_of(mapped: &Arc<MappedFile>, summary: &ObjectSummary) -> Option<Allocator> {
     let mut allocator = Allocator {
         file: Arc::clone(mapped),
-        name: format!("glibc {version}"),
+        name: name_of(mapped, summary),
         entries: Vec::new(),
         returns: Vec::new(),
+        exits: Vec::new(),
         frees: Vec::new(),
-        code: [u64::MAX, 0],
+        code: code_of(summary),
+        not_covered: Vec::new(),
     };
+    // Which of glibc's functions jump to which is known (`Call::continues_as`).
+    let jumps_are_known = summary.glibc_version.is_some() && summary.allocator_name.is_none();
     let mut seen = HashSet::new();
-    for function in functions {
-        allocator.code[0] = allocator.code[0].min(function.file_offset);
-        allocator.code[1] = allocator.code[1].max(function.file_offset + function.size.max(1));
+    let mut exits = HashSet::new();
+    for function in &summary.functions {
         if !seen.insert(function.file_offset) {
             continue;
         }
-        match Source::ALL
-            .into_iter()
-            .find(|source| source.name() == function.name)
-        {
-            Some(source) => {
-                let cookie = source as u64;
-                allocator.entries.push(Point {
-                    offset: function.probe_offset,
-                    cookie,
-                });
-                allocator.returns.push(Point {
-                    offset: function.probe_offset,
-                    cookie,
-                });
+        let Some(interface) = interface(&function.name) else {
+            continue;
+        };
+        let point = |cookie| Point {
+            offset: function.probe_offset,
+            cookie,
+        };
+        let function_of = |source, shape| {
+            let plain = Function::new(source, shape, seen.len() as u8);
+            if function.jumps && !jumps_are_known {
+                plain.jumping()
+            } else {
+                plain
             }
-            None if function.name == "free" || function.name == "cfree" => {
-                allocator.frees.push(Point {
-                    offset: function.probe_offset,
-                    cookie: 0,
-                });
+        };
+        match interface {
+            Interface::Frees => allocator.frees.push(point(free::WHOLE)),
+            Interface::HandsOn => allocator.frees.push(point(free::MAY_HAND_ON)),
+            Interface::Allocates(source, shape) => {
+                let cookie = function_of(source, shape).cookie();
+                allocator.entries.push(point(cookie));
+                allocator.returns.push(point(cookie));
             }
-            None => {}
+            Interface::Throws(..) if function.exits.is_empty() => {
+                allocator.not_covered.push(format!(
+                    "{} (it can throw, and where it ends cannot be told)",
+                    function.name
+                ));
+            }
+            Interface::Throws(source, shape) => {
+                // One cookie for all of them: they share code, and so exits.
+                let cookie = Function::new(source, shape, u8::MAX).jumping().cookie();
+                allocator.entries.push(point(cookie));
+                let new = function.exits.iter().filter(|exit| exits.insert(**exit));
+                let points = new.map(|&offset| Point { offset, cookie });
+                allocator.exits.extend(points);
+            }
         }
     }
     (!allocator.entries.is_empty() && !allocator.frees.is_empty()).then_some(allocator)
+}
+
+/// Of a library that is an allocator all its code is the allocator's; of libc
+/// and of a program, what lies between its functions.
+fn code_of(summary: &ObjectSummary) -> [u64; 2] {
+    let is_library = summary.soname.is_some() && summary.glibc_version.is_none();
+    if is_library && summary.allocator_name.as_deref() != Some("musl") {
+        return summary.code;
+    }
+    let ends = |function: &AllocatorFunction| function.file_offset + function.size.max(1);
+    let functions = || summary.functions.iter();
+    [
+        functions()
+            .map(|it| it.file_offset)
+            .min()
+            .unwrap_or(u64::MAX),
+        functions().map(ends).max().unwrap_or(0),
+    ]
 }
 
 /// Addresses of the allocators' own code in this process.

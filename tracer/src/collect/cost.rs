@@ -77,15 +77,16 @@ impl Session {
 
     fn load(&self) -> Load {
         let run = |name| self.kernel.run_statistics(name);
-        let (entry, at_return, free) = (
+        let (entry, at_return, exit, free) = (
             run(ProgramName::Entry),
             run(ProgramName::Return),
+            run(ProgramName::Exit),
             run(ProgramName::Free),
         );
         Load {
-            entry_hits: entry.count + free.count,
+            entry_hits: entry.count + exit.count + free.count,
             return_hits: at_return.count,
-            run_ns: entry.ns + at_return.ns + free.ns,
+            run_ns: entry.ns + at_return.ns + exit.ns + free.ns,
             target_cpu_ns: 0,
         }
     }

@@ -50,9 +50,9 @@ pub enum CollectError {
         /// The system's words.
         reason: String,
     },
-    /// No glibc in it.
+    /// No allocator in it that can be traced.
     #[error(
-        "process {pid} uses no allocator that memtrace covers: {found}. It covers glibc's shared libc.so.6"
+        "process {pid} uses no allocator that memtrace covers: {found}. It needs the names of the allocator's functions: do not strip the program, or link it with a shared libc"
     )]
     NoAllocator {
         /// The process.

@@ -195,7 +195,12 @@ fn add_pending(
 
 /// Probe hits that the kernel passed over; of which calls, it does not say.
 fn add_missed_hits(session: &Session, loss: &mut Vec<Loss>) {
-    let programs = [ProgramName::Entry, ProgramName::Return, ProgramName::Free];
+    let programs = [
+        ProgramName::Entry,
+        ProgramName::Return,
+        ProgramName::Exit,
+        ProgramName::Free,
+    ];
     let runs = programs
         .iter()
         .map(|name| session.kernel.run_statistics(*name));

@@ -1,6 +1,6 @@
 //! The floor of what tracing costs, for benchmarks.
 
-use tracer_common::source::Source;
+use tracer_common::{function::Function, source::Source};
 
 use super::{CollectError, allocator, mappings::Mappings, space::no_allocator};
 use crate::{
@@ -23,7 +23,7 @@ pub fn attach_floor(pid: u32) -> Result<Kernel, CollectError> {
     let malloc: Vec<Point> = allocator
         .entries
         .iter()
-        .filter(|point| point.cookie == Source::Malloc as u64)
+        .filter(|point| Function::from_cookie(point.cookie).source() == Source::Malloc as u32)
         .copied()
         .collect();
     kernel.attach(ProgramName::EmptyReturn, file, &malloc, pid)?;

@@ -15,7 +15,10 @@ use tracer_common::control::{
 };
 
 use super::{CollectError, Session, TargetProcess, clock::Moment, space::Survey, target::exit_of};
-use crate::model::{Beginning, Exit, Followed};
+use crate::{
+    model::{Beginning, Exit, Followed},
+    probe::Uprobes,
+};
 
 /// How long a child is left alone.
 const SETTLE: Duration = Duration::from_millis(5);
@@ -260,8 +263,11 @@ impl Session {
         let target = TargetProcess::open_own(pid)?;
         let mut survey = Survey::of(pid, &mut self.worker)?;
         if waiting.shares_space {
-            // Its blocks are its parent's; the probes of that do not see its threads.
-            self.attach_probes(&survey, pid)?;
+            // Its blocks are its parent's, and so are the probes, of which single
+            // ones see all who run in that memory, multi links their own process.
+            if self.kernel.uprobes() == Uprobes::Multi {
+                self.attach_probes(&survey, pid)?;
+            }
             self.news.push(format!(
                 "following process {pid} ({}) in the memory of {}",
                 target.name(),

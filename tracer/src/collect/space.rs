@@ -86,11 +86,15 @@ impl Session {
     }
 
     /// Puts a probe on the loader of a stopped child of ours, so that it stops
-    /// when its libraries are mapped. `Err`: it has no loader.
-    pub fn stop_at_loader(&mut self, pid: u32) -> Result<(), CollectError> {
+    /// when its libraries are mapped; `false`: it is static and needs none.
+    pub fn stop_at_loader(&mut self, pid: u32) -> Result<bool, CollectError> {
         let Survey { found, .. } = Survey::of(pid, &mut self.worker)?;
         if found.loader.is_none() {
-            return Err(no_allocator(pid, &found));
+            return if found.allocators.is_empty() {
+                Err(no_allocator(pid, &found))
+            } else {
+                Ok(false)
+            };
         }
         self.attach_loader(&found, pid)?;
         let target = Target {
@@ -98,7 +102,8 @@ impl Session {
             space: 0,
             flags: TARGET_STOP_AT_EXEC | TARGET_STOP_AT_LOADER | self.follow_flag(),
         };
-        Ok(self.kernel.set_target(pid, &target)?)
+        self.kernel.set_target(pid, &target)?;
+        Ok(true)
     }
 
     /// Attaches to a process.
@@ -198,6 +203,8 @@ impl Session {
         self.kernel
             .attach(ProgramName::Return, file, &allocator.returns, pid)?;
         self.kernel
+            .attach(ProgramName::Exit, file, &allocator.exits, pid)?;
+        self.kernel
             .attach(ProgramName::Entry, file, &allocator.entries, pid)?;
         self.kernel
             .attach(ProgramName::Free, file, &allocator.frees, pid)?;
@@ -258,12 +265,10 @@ pub(super) fn names_of(allocators: &[Allocator]) -> String {
 
 /// Why a process cannot be traced that has no allocator we know.
 pub(super) fn no_allocator(pid: u32, found: &Found) -> CollectError {
-    let found = if found.is_static {
-        "it is a static program, with a malloc of its own".to_owned()
-    } else if !found.not_covered.is_empty() {
-        found.not_covered.join("; ")
+    let found = if found.not_covered.is_empty() {
+        "no malloc is mapped".to_owned()
     } else {
-        "no glibc is mapped".to_owned()
+        found.not_covered.join("; ")
     };
     CollectError::NoAllocator { pid, found }
 }

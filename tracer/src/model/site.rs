@@ -83,7 +83,10 @@ impl std::ops::AddAssign for Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the C functions of these names")]
+#[expect(
+    missing_docs,
+    reason = "the C functions of these names, and C++'s operator new"
+)]
 pub enum Source {
     Malloc,
     Calloc,
@@ -94,6 +97,10 @@ pub enum Source {
     AlignedAlloc,
     Valloc,
     Pvalloc,
+    Mallocx,
+    Rallocx,
+    Xallocx,
+    New,
     /// A source of a newer memtrace.
     #[serde(other)]
     Unknown,
@@ -114,6 +121,10 @@ impl Source {
             Self::AlignedAlloc => Kernel::AlignedAlloc.name(),
             Self::Valloc => Kernel::Valloc.name(),
             Self::Pvalloc => Kernel::Pvalloc.name(),
+            Self::Mallocx => Kernel::Mallocx.name(),
+            Self::Rallocx => Kernel::Rallocx.name(),
+            Self::Xallocx => Kernel::Xallocx.name(),
+            Self::New => Kernel::New.name(),
             Self::Unknown => "unknown",
         }
     }
@@ -132,6 +143,10 @@ impl From<tracer_common::source::Source> for Source {
             Kernel::AlignedAlloc => Self::AlignedAlloc,
             Kernel::Valloc => Self::Valloc,
             Kernel::Pvalloc => Self::Pvalloc,
+            Kernel::Mallocx => Self::Mallocx,
+            Kernel::Rallocx => Self::Rallocx,
+            Kernel::Xallocx => Self::Xallocx,
+            Kernel::New => Self::New,
         }
     }
 }

@@ -8,6 +8,7 @@ mod attach;
 mod btf;
 pub mod canary;
 mod error;
+pub mod exits;
 pub mod features;
 mod kernel;
 mod object;

@@ -19,7 +19,9 @@ pub enum ProgramName {
     Entry,
     /// The return of an allocating function.
     Return,
-    /// The entry of free.
+    /// A `ret` of an allocating function that can throw.
+    Exit,
+    /// The entry of a function that frees.
     Free,
     /// `_dl_debug_state` of the loader.
     Loader,
@@ -31,9 +33,10 @@ pub enum ProgramName {
 
 impl ProgramName {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Entry,
         Self::Return,
+        Self::Exit,
         Self::Free,
         Self::Loader,
         Self::EmptyEntry,
@@ -46,6 +49,7 @@ impl ProgramName {
         match self {
             Self::Entry => "allocator_entry",
             Self::Return => "allocator_return",
+            Self::Exit => "allocator_exit",
             Self::Free => "allocator_free",
             Self::Loader => "loader_change",
             Self::EmptyEntry => "empty_entry",

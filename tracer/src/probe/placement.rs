@@ -146,5 +146,24 @@ fn is_entered_behind_entry(code: &[u8], address: u64, offset: u32) -> bool {
         .any(|target| (1..=u64::from(offset)).contains(&target))
 }
 
+/// Whether the function may end by jumping to another: a direct branch of its
+/// leads outside it, or an unconditional one through a register or memory.
+#[must_use]
+pub fn jumps_out(code: &[u8], address: u64) -> bool {
+    if code.len() > MAX_FUNCTION_BYTES {
+        return true;
+    }
+    Decoder::with_ip(64, code, address, DecoderOptions::NONE)
+        .iter()
+        .any(|instruction| match instruction.flow_control() {
+            FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch => {
+                let target = instruction.near_branch_target().wrapping_sub(address);
+                target >= code.len() as u64
+            }
+            FlowControl::IndirectBranch => true,
+            _ => false,
+        })
+}
+
 #[cfg(test)]
 mod tests;

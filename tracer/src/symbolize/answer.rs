@@ -22,6 +22,10 @@ pub struct ObjectSummary {
     /// File offset of `_dl_debug_state`, which the loader calls when the set of
     /// mapped objects changed.
     pub debug_state_offset: Option<u64>,
+    /// File offsets `[start, end)` of its code.
+    pub code: [u64; 2],
+    /// Of a program without symbols, an allocator whose words stand among its constants.
+    pub hint: Option<String>,
     /// The allocator functions it defines. Several may stand at one address
     /// (`memalign` and `aligned_alloc` in glibc 2.36): compare `file_offset`.
     pub functions: Vec<AllocatorFunction>,
@@ -30,7 +34,7 @@ pub struct ObjectSummary {
 /// A function of the allocator's interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllocatorFunction {
-    /// Its C name: `malloc`, `cfree`….
+    /// Its name: `malloc`, `mi_heap_calloc`, `_Znwm`….
     pub name: String,
     /// Offset of its entry in the file; return probes go here too if the entry
     /// probe does.
@@ -42,6 +46,11 @@ pub struct AllocatorFunction {
     pub emulated: bool,
     /// Length of its code in bytes; 0 where the file does not say.
     pub size: u64,
+    /// It may end by jumping to another function.
+    pub jumps: bool,
+    /// Of one that may throw: offsets in the file of every `ret` by which it
+    /// can end; empty where they could not be told.
+    pub exits: Vec<u64>,
 }
 
 /// One function that holds an address; inlined ones come with the function

@@ -20,6 +20,7 @@ pub mod worker;
 
 pub use answer::{AllocatorFunction, ObjectSummary, PerfMapNames, Symbol};
 pub use client::{FileWorker, FileWorkerError};
+pub use elf::allocator::{Interface, interface};
 pub use sandbox::SandboxError;
 pub use text::MAX_TEXT_BYTES;
 

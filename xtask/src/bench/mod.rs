@@ -11,7 +11,7 @@ mod node;
 mod page;
 mod pair;
 mod peers;
-mod processes;
+pub mod processes;
 mod threads;
 mod tracer;
 

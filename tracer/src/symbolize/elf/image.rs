@@ -115,6 +115,16 @@ impl<'data> Image<'data> {
         })
     }
 
+    /// The same for code only.
+    pub fn code_offset_of_address(&self, address: u64) -> Option<u64> {
+        let code = |segment: &&Segment| segment.p_flags(ENDIAN) & PF_X != 0;
+        self.loads().filter(code).find_map(|segment| {
+            let inside = address.checked_sub(segment.p_vaddr(ENDIAN))?;
+            (inside < segment.p_filesz(ENDIAN))
+                .then(|| segment.p_offset(ENDIAN).checked_add(inside))?
+        })
+    }
+
     fn code_first(&self) -> impl Iterator<Item = &'data Segment> {
         let is_code = |segment: &&Segment| segment.p_flags(ENDIAN) & PF_X != 0;
         self.loads()

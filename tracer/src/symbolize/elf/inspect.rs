@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 
 use object::LittleEndian;
 use object::elf::{
-    DF_1_PIE, DT_FLAGS_1, DT_SONAME, ET_DYN, ET_EXEC, NT_GNU_BUILD_ID, PT_INTERP, STB_GLOBAL,
+    DF_1_PIE, DT_FLAGS_1, DT_SONAME, ET_DYN, ET_EXEC, NT_GNU_BUILD_ID, PF_X, PT_INTERP, STB_GLOBAL,
     STB_WEAK, STT_FUNC, Sym64,
 };
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, Sym};
 
-use super::allocator::{interface_function, marked_by};
+use super::allocator::{Interface, interface, is_prefixed, marked_by};
+use super::code::Code;
 use super::image::{ENDIAN, ElfError, Image, Table, is_defined_function};
+use crate::probe::exits::exits;
 use crate::probe::placement::{self, MAX_FUNCTION_BYTES};
 use crate::symbolize::text;
 use crate::symbolize::{AllocatorFunction, ObjectSummary};
@@ -26,7 +28,15 @@ const MAX_CONSTANTS: usize = 4 * 1024 * 1024;
 const MAX_BANNER: usize = 512;
 /// Different functions of one name are versions of it; more than a few is no
 /// allocator.
-const MAX_ALLOCATOR_FUNCTIONS: usize = 64;
+const MAX_ALLOCATOR_FUNCTIONS: usize = 128;
+/// Words of an allocator that a stripped program gives away.
+const HINTS: [(&[u8], &str); 5] = [
+    (b"<jemalloc>", "jemalloc"),
+    (b"mimalloc: ", "mimalloc"),
+    (b"tcmalloc", "tcmalloc"),
+    (b"malloc(): corrupted", "glibc"),
+    (b"musl libc", "musl"),
+];
 
 /// Describes an object, see [`ObjectSummary`].
 ///
@@ -40,6 +50,7 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
         is_static: is_static(&image, dynamic.position_independent_program),
         ..ObjectSummary::default()
     };
+    let code = Code::of(&image)?;
     let mut is_glibc = dynamic.soname == Some(b"libc.so.6");
     let mut starts_programs = false;
     // Other objects reach a shared object's functions by `.dynsym` only; a
@@ -53,21 +64,29 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
             if summary.allocator_name.is_none() {
                 summary.allocator_name = marked_by(name).map(str::to_owned);
             }
-            if table == Table::Full && !summary.is_static {
+            let Ok(text) = str::from_utf8(name) else {
+                continue;
+            };
+            if table == Table::Full && !summary.is_static && !is_prefixed(text) {
                 continue;
             }
             match name {
-                b"gnu_get_libc_version" => is_glibc = true,
+                b"gnu_get_libc_version" | b"_int_malloc" => is_glibc = true,
                 b"__libc_start_main" => starts_programs = true,
                 b"_dl_debug_state" => {
                     summary.debug_state_offset = image.offset_of_address(symbol.st_value(ENDIAN));
                 }
-                _ => add_allocator_function(&mut summary.functions, &image, symbol, name),
+                _ => add_allocator_function(&mut summary.functions, &code, &image, symbol, text),
             }
         }
     }
+    keep_what_belongs(&mut summary);
     summary.defines_malloc = summary.functions.iter().any(|f| f.name == "malloc");
-    if is_glibc {
+    summary.code = code_of(&image);
+    if summary.is_static && summary.functions.is_empty() {
+        summary.hint = hint(image.section(".rodata"));
+    }
+    if is_glibc && summary.allocator_name.is_none() {
         summary.glibc_version = glibc_version(&image)?;
     } else if summary.allocator_name.is_none()
         && is_musl(dynamic.soname, starts_programs, summary.is_static)
@@ -78,18 +97,59 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
     Ok(summary)
 }
 
+/// Operators belong to an allocator where the object is one; elsewhere
+/// (libstdc++, a program's own) they call malloc, which counts. The same name
+/// under another's prefix is no allocator without its free.
+fn keep_what_belongs(summary: &mut ObjectSummary) {
+    let kind = |function: &AllocatorFunction| interface(&function.name);
+    let is_c = |function: &&AllocatorFunction| !function.name.starts_with("_Z");
+    let own = || summary.functions.iter().filter(is_c).filter_map(kind);
+    let allocates = own().any(|it| matches!(it, Interface::Allocates(..)));
+    let frees = own().any(|it| it == Interface::Frees);
+    if !allocates || !frees {
+        summary.functions.clear();
+    }
+    // A static program's operators are its C++ library's.
+    let is_special = summary
+        .allocator_name
+        .as_deref()
+        .map_or(!summary.is_static, |name| name != "musl");
+    if !is_special {
+        summary.functions.retain(|function| is_c(&function));
+    }
+}
+
+/// File offsets of the object's code.
+fn code_of(image: &Image<'_>) -> [u64; 2] {
+    let code = image.loads().filter(|it| it.p_flags(ENDIAN) & PF_X != 0);
+    code.fold([u64::MAX, 0], |[start, end], segment| {
+        let offset = segment.p_offset(ENDIAN);
+        let behind = offset.saturating_add(segment.p_filesz(ENDIAN));
+        [start.min(offset), end.max(behind)]
+    })
+}
+
+fn hint(constants: &[u8]) -> Option<String> {
+    let constants = &constants[..constants.len().min(MAX_CONSTANTS)];
+    let mut found = HINTS
+        .into_iter()
+        .filter(|(words, _)| position(constants, words).is_some());
+    found.next().map(|(_, name)| name.to_owned())
+}
+
 fn add_allocator_function(
     functions: &mut Vec<AllocatorFunction>,
+    reader: &Code<'_, '_>,
     image: &Image<'_>,
     symbol: &Sym64<LittleEndian>,
-    name: &[u8],
+    name: &str,
 ) {
-    let Some((name, arguments)) = interface_function(name) else {
+    let Some(interface) = interface(name) else {
         return;
     };
     // An indirect function's address is that of its resolver.
-    let callable =
-        symbol.st_type() == STT_FUNC && matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK);
+    let callable = symbol.st_type() == STT_FUNC
+        && (matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK) || is_prefixed(name));
     let address = symbol.st_value(ENDIAN);
     let Some(file_offset) = image.offset_of_address(address) else {
         return;
@@ -102,13 +162,22 @@ fn add_allocator_function(
         return;
     }
     let size = symbol.st_size(ENDIAN);
-    let placement = placement::place(code(image, file_offset, size), address, arguments);
+    let bytes = code(image, file_offset, size);
+    let placement = placement::place(bytes, address, interface.arguments());
+    let exits = match interface {
+        Interface::Throws(..) => exits(reader, address).unwrap_or_default(),
+        _ => Vec::new(),
+    };
     functions.push(AllocatorFunction {
         name: name.to_owned(),
         file_offset,
         probe_offset: file_offset + u64::from(placement.offset_from_entry),
         emulated: placement.emulated,
         size,
+        jumps: placement::jumps_out(bytes, address),
+        exits: (exits.into_iter())
+            .filter_map(|exit| image.offset_of_address(exit))
+            .collect(),
     });
 }
 

@@ -4,7 +4,8 @@
 //! nothing here panics. Offsets are offsets in the file, as mappings and
 //! uprobes count; the addresses in the object's own tables stay in here.
 
-mod allocator;
+pub mod allocator;
+mod code;
 mod image;
 mod inspect;
 mod lines;

@@ -1,0 +1,72 @@
+//! Equality to the block and byte under other allocators than glibc's shared one.
+
+use std::process::Command;
+
+use tests::{Build, Memtrace, Program, Truth, assert_exact, build, build_with, needs_tracing};
+use tracer::model::Report;
+
+use crate::exact::trace;
+
+/// Debian's, by the package that brings it.
+const PRELOADED: [(&str, &str, &str); 3] = [
+    ("jemalloc", "libjemalloc.so.2", "libjemalloc2"),
+    (
+        "tcmalloc",
+        "libtcmalloc_minimal.so.4",
+        "libtcmalloc-minimal4",
+    ),
+    ("mimalloc", "libmimalloc.so.2", "libmimalloc2.0"),
+];
+
+fn library(file: &str, package: &str) -> String {
+    let path = format!("/usr/lib/x86_64-linux-gnu/{file}");
+    assert!(std::path::Path::new(&path).exists(), "{package} is needed");
+    path
+}
+
+/// Every function of the C interface, under every allocator that is preloaded.
+#[test]
+fn preloaded() {
+    needs_tracing!();
+    for (name, file, package) in PRELOADED {
+        let mut command = Command::new(build("functions"));
+        command.env("LD_PRELOAD", library(file, package));
+        let (report, truth) = trace(&mut Program::ready_as(&mut command), &[]);
+        assert!(
+            report.processes[0].allocator.contains(name),
+            "{:?}",
+            report.processes
+        );
+        assert_exact(&report, &truth);
+    }
+}
+
+fn from_start(command: &mut Command) -> (Report, Truth) {
+    let mut memtrace = Memtrace::run(&[], command).when_ready();
+    memtrace.talk().wait_until_ready();
+    memtrace.talk().go();
+    let truth = memtrace.talk().truth();
+    memtrace.talk().go();
+    (memtrace.finish().report(), truth)
+}
+
+/// A static program has its allocator in itself, at a fixed address or not.
+#[test]
+fn static_glibc() {
+    needs_tracing!();
+    for (variant, flags) in [
+        ("-static", &["-static"][..]),
+        ("-static-pie", &["-static-pie", "-fPIE"]),
+    ] {
+        let path = build_with(&Build {
+            name: "functions",
+            variant,
+            flags,
+        });
+        let (report, truth) = trace(&mut Program::ready_at(&path, &[]), &[]);
+        assert_exact(&report, &truth);
+        let (report, truth) = from_start(&mut Command::new(&path));
+        assert_exact(&report, &truth);
+        assert_eq!(report.unmatched_frees, 0);
+    }
+}

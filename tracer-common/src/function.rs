@@ -1,0 +1,120 @@
+//! An allocator function as its probes know it: one number, which user space
+//! puts into the attach cookie (or, below Linux 5.15, into a copy of the
+//! program, which is why it has no more than 31 bits).
+
+use crate::source::Source;
+
+/// What to do at a probe, packed: source, which arguments to read, which of
+/// its allocator's functions it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(transparent)]
+pub struct Function(u32);
+
+/// Which arguments an allocating function takes, by position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Shape {
+    /// `(size, …)`
+    Size = 0,
+    /// `(count, size, …)`
+    Product = 1,
+    /// `(old, size, …)`
+    Resize = 2,
+    /// `(old, count, size, …)`
+    ResizeProduct = 3,
+    /// `(any, size, …)`
+    SecondSize = 4,
+    /// `(result, alignment, size)`
+    Result = 5,
+    /// `(heap, count, size, …)`
+    HeapProduct = 6,
+    /// `(heap, old, size, …)`
+    HeapResize = 7,
+}
+
+const SHAPE: u32 = 8;
+const JUMPS: u32 = 1 << 12;
+const NUMBER: u32 = 13;
+
+impl Function {
+    /// No function.
+    pub const NONE: Self = Self(0);
+
+    /// Packs a function. `number` tells the functions of an allocator apart.
+    #[must_use]
+    pub const fn new(source: Source, shape: Shape, number: u8) -> Self {
+        Self(source as u32 | (shape as u32) << SHAPE | (number as u32) << NUMBER)
+    }
+
+    /// The same function, of which it is known that it may end by jumping to
+    /// another allocator function.
+    #[must_use]
+    pub const fn jumping(self) -> Self {
+        Self(self.0 | JUMPS)
+    }
+
+    /// As it stands in a cookie.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_cookie(cookie: u64) -> Self {
+        Self(cookie as u32)
+    }
+
+    /// For the cookie.
+    #[must_use]
+    pub const fn cookie(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// The number of its [`Source`]; 0: none.
+    #[inline(always)]
+    #[must_use]
+    pub const fn source(self) -> u32 {
+        self.0 & 0xff
+    }
+
+    /// The number of its [`Shape`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn shape(self) -> u32 {
+        self.0 >> SHAPE & 0xf
+    }
+
+    /// Whether it may end by jumping to another function.
+    #[inline(always)]
+    #[must_use]
+    pub const fn jumps(self) -> bool {
+        self.0 & JUMPS != 0
+    }
+}
+
+/// What a probe on a function that frees is told.
+pub mod free {
+    /// The function does all of it.
+    pub const WHOLE: u64 = 0;
+    /// It may hand the block on to another function with a probe (operator
+    /// delete to free): the two are one.
+    pub const MAY_HAND_ON: u64 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is packed comes out again, and fits into 31 bits.
+    #[test]
+    fn packs() {
+        for source in Source::ALL {
+            for shape in [Shape::Size, Shape::ResizeProduct, Shape::HeapResize] {
+                let plain = Function::new(source, shape, 255);
+                for function in [plain, plain.jumping()] {
+                    let again = Function::from_cookie(function.cookie());
+                    assert_eq!(again.source(), source as u32);
+                    assert_eq!(again.shape(), shape as u32);
+                    assert_eq!(again.jumps(), function != plain);
+                    assert!(function.cookie() < 1 << 31);
+                }
+            }
+        }
+    }
+}
