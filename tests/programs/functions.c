@@ -1,5 +1,10 @@
 // Every function of the allocator, in every way it can be called.
+// -DWITHOUT_PVALLOC: of allocators that leave pvalloc to libc, or overflow in it.
 #include "blocks.h"
+
+#ifdef WITHOUT_PVALLOC
+#define by_pvalloc by_valloc
+#endif
 
 #define KEPT 4096
 static struct block kept[KEPT];
@@ -83,7 +88,9 @@ static void fail_each(void) {
         must(!by_posix_memalign(3, 100).address, "posix_memalign EINVAL");
         must(!by_aligned_alloc(64, huge).address, "huge aligned_alloc");
         must(!by_valloc(huge).address, "huge valloc");
+#ifndef WITHOUT_PVALLOC
         must(!by_pvalloc(most - 10).address, "huge pvalloc");
+#endif
         must(by_realloc(small, huge).address == small.address, "huge realloc");
         must(by_realloc(mapped, huge).address == mapped.address, "huge mapped realloc");
         must(by_reallocarray(small, most, 2).address == small.address, "overflow");

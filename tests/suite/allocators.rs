@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use tests::{Build, Memtrace, Program, Truth, assert_exact, build, build_with, needs_tracing};
+use tests::{Build, Memtrace, Program, Truth, assert_exact, build_with, needs_tracing};
 use tracer::model::Report;
 
 use crate::exact::trace;
@@ -28,8 +28,13 @@ fn library(file: &str, package: &str) -> String {
 #[test]
 fn preloaded() {
     needs_tracing!();
+    let path = build_with(&Build {
+        name: "functions",
+        variant: "-without-pvalloc",
+        flags: &["-DWITHOUT_PVALLOC"],
+    });
     for (name, file, package) in PRELOADED {
-        let mut command = Command::new(build("functions"));
+        let mut command = Command::new(&path);
         command.env("LD_PRELOAD", library(file, package));
         let (report, truth) = trace(&mut Program::ready_as(&mut command), &[]);
         assert!(

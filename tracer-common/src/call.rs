@@ -55,6 +55,10 @@ pub struct ThreadCalls {
     pub current: Call,
     /// See the module's text.
     pub suspended: Call,
+    /// The stack pointer of a call that is part of the pending one and has not
+    /// returned: what that jumps to stands there as well, its return address already
+    /// replaced by a return probe's.
+    pub inner_stack_pointer: u64,
     /// What was freed last by a function that may hand it on to another.
     pub handed_on: u64,
     /// Scratch for taking a stack: the site in the making.
@@ -171,16 +175,23 @@ impl ThreadCalls {
     /// whether its return address lies in the allocator's own code; it is
     /// asked only where that matters.
     #[inline(always)]
-    pub fn is_inner(&self, next: &Call, from_allocator: impl FnOnce() -> bool) -> bool {
-        if self.current.is_pending() {
-            self.current.continues_as(next)
-                || (next.stack_pointer < self.current.stack_pointer && from_allocator())
+    pub fn is_inner(&mut self, next: &Call, from_allocator: impl FnOnce() -> bool) -> bool {
+        let (pending, continues) = if self.current.is_pending() {
+            (&self.current, self.current.continues_as(next))
         } else {
             // A handler's calls have come and gone, and the interrupted call goes on.
-            self.suspended.is_pending()
-                && next.stack_pointer < self.suspended.stack_pointer
-                && from_allocator()
+            (&self.suspended, false)
+        };
+        if continues {
+            return true;
         }
+        let is_part = pending.is_pending()
+            && next.stack_pointer < pending.stack_pointer
+            && (next.stack_pointer == self.inner_stack_pointer || from_allocator());
+        if is_part {
+            self.inner_stack_pointer = next.stack_pointer;
+        }
+        is_part
     }
 
     /// Makes `next`, a call of its own, the current one.
@@ -193,6 +204,7 @@ impl ThreadCalls {
             self.suspended = self.current;
         }
         self.current = *next;
+        self.inner_stack_pointer = 0;
     }
 
     /// Whether [`Self::begin`] would displace a suspended call.
@@ -205,7 +217,11 @@ impl ThreadCalls {
     /// Which call a return of `function` ends, with the stack pointer after it.
     #[inline(always)]
     #[must_use]
-    pub const fn ended_by(&self, function: Function, stack_pointer: u64) -> Return {
+    pub const fn ended_by(&mut self, function: Function, stack_pointer: u64) -> Return {
+        if self.inner_stack_pointer.wrapping_add(8) == stack_pointer {
+            // From here on another call may stand there.
+            self.inner_stack_pointer = 0;
+        }
         if self.current.is_pending() {
             if self.current.is_ended_by(function, stack_pointer) {
                 Return::Current
@@ -240,9 +256,10 @@ mod tests {
     #[test]
     fn an_interrupted_call_goes_on() {
         let idle = Call::default();
-        let calls = ThreadCalls {
+        let mut calls = ThreadCalls {
             current: idle,
             suspended: call(Source::Realloc, 0x1000, 0x77),
+            inner_stack_pointer: 0,
             handed_on: 0,
             scratch: Site {
                 allocated_blocks: 0,
@@ -256,7 +273,13 @@ mod tests {
         };
         let inner = call(Source::Malloc, 0xf80, 0);
         assert!(calls.is_inner(&inner, || true));
+        // What it jumps to comes with a return address that tells nothing.
+        assert!(calls.is_inner(&inner, || false));
+        assert!(!calls.is_inner(&call(Source::Malloc, 0xf90, 0), || false));
+        // After its return another's call may stand at the same place.
+        assert_eq!(calls.ended_by(inner.function, 0xf88), Return::Unknown);
         assert!(!calls.is_inner(&inner, || false));
+        assert!(calls.is_inner(&inner, || true));
         assert!(!calls.is_inner(&call(Source::Malloc, 0x1080, 0), || true));
     }
 

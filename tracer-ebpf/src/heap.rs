@@ -290,7 +290,7 @@ fn free(address: u64, cookie: u64) -> Option<()> {
         None => count_unmatched(address),
     }
     if cookie == free::MAY_HAND_ON
-        && let Some(calls) = THREADS.get_ptr_mut(bpf_get_current_pid_tgid())
+        && let Some(calls) = thread_calls(0)
     {
         // SAFETY: the thread's own record.
         unsafe { (*calls).handed_on = address };

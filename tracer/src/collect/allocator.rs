@@ -148,6 +148,8 @@ fn allocator_of(mapped: &Arc<MappedFile>, summary: &ObjectSummary) -> Option<All
     };
     // Which of glibc's functions jump to which is known (`Call::continues_as`).
     let jumps_are_known = summary.glibc_version.is_some() && summary.allocator_name.is_none();
+    // A wrapper hands on to the next library's.
+    let is_wrapper = summary.allocator_name.is_none() && summary.glibc_version.is_none();
     let mut seen = HashSet::new();
     let mut exits = HashSet::new();
     for function in &summary.functions {
@@ -170,8 +172,8 @@ fn allocator_of(mapped: &Arc<MappedFile>, summary: &ObjectSummary) -> Option<All
             }
         };
         match interface {
-            Interface::Frees => allocator.frees.push(point(free::WHOLE)),
-            Interface::HandsOn => allocator.frees.push(point(free::MAY_HAND_ON)),
+            Interface::Frees if !is_wrapper => allocator.frees.push(point(free::WHOLE)),
+            Interface::Frees | Interface::HandsOn => allocator.frees.push(point(free::MAY_HAND_ON)),
             Interface::Allocates(source, shape) => {
                 let cookie = function_of(source, shape).cookie();
                 allocator.entries.push(point(cookie));

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use tracer_common::{
     call::{Call, Return, ThreadCalls, WINDOW_WORDS},
+    function::Function,
     ledger::Block,
     site::{Site, SiteIdentity},
 };
@@ -52,9 +53,9 @@ impl Kernel {
     }
 
     /// Its return. The number of the call is the block's site.
-    pub fn leave(&mut self, thread: usize, source: u32, stack_pointer: u64, result: u64) {
+    pub fn leave(&mut self, thread: usize, function: Function, stack_pointer: u64, result: u64) {
         let calls = &mut self.threads[thread];
-        let call = match calls.ended_by(source, stack_pointer) {
+        let call = match calls.ended_by(function, stack_pointer) {
             Return::Unknown => return,
             Return::Current => calls.current.end(),
             Return::Suspended => calls.suspended.end(),
@@ -98,6 +99,8 @@ fn idle() -> ThreadCalls {
     ThreadCalls {
         current: Call::default(),
         suspended: Call::default(),
+        inner_stack_pointer: 0,
+        handed_on: 0,
         scratch: Site {
             allocated_blocks: 0,
             allocated_bytes: 0,
