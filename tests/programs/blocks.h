@@ -1,4 +1,5 @@
 // Blocks that know their site, one function for each of the allocator's.
+// -DWITHOUT_PVALLOC: for allocators that have none, leave it to libc, or overflow in it.
 #pragma once
 
 #include <errno.h>
@@ -54,10 +55,14 @@ SITE_FUNCTION struct block by_valloc(size_t size) {
     return entered(valloc(size), size, &site_by_valloc);
 }
 
+#ifdef WITHOUT_PVALLOC
+#define by_pvalloc by_valloc
+#else
 SITE(by_pvalloc);
 SITE_FUNCTION struct block by_pvalloc(size_t size) {
     return entered(pvalloc(size), size, &site_by_pvalloc);
 }
+#endif
 
 // realloc as glibc has it: of NULL it allocates, to 0 it frees, and where it
 // fails the old block stays.

@@ -1,10 +1,5 @@
 // Every function of the allocator, in every way it can be called.
-// -DWITHOUT_PVALLOC: of allocators that leave pvalloc to libc, or overflow in it.
 #include "blocks.h"
-
-#ifdef WITHOUT_PVALLOC
-#define by_pvalloc by_valloc
-#endif
 
 #define KEPT 4096
 static struct block kept[KEPT];

@@ -21,7 +21,7 @@ struct site {
 
 // Declares the counters of the site `function`.
 #define SITE(function)                                                         \
-    static struct site site_##function = {.name = #function};                  \
+    static struct site site_##function = {#function, 0, 0, 0, 0};              \
     __attribute__((section("truth_sites"), used)) static struct site           \
         *const listed_##function = &site_##function
 

@@ -2,8 +2,10 @@
 
 use std::process::Command;
 
-use tests::{Build, Memtrace, Program, Truth, assert_exact, build_with, needs_tracing};
-use tracer::model::Report;
+use tests::{
+    Build, Memtrace, Program, Truth, assert_exact, build, build_with, lost, needs_tracing,
+};
+use tracer::model::{LossCause, Report};
 
 use crate::exact::trace;
 
@@ -37,13 +39,78 @@ fn preloaded() {
         let mut command = Command::new(&path);
         command.env("LD_PRELOAD", library(file, package));
         let (report, truth) = trace(&mut Program::ready_as(&mut command), &[]);
-        assert!(
-            report.processes[0].allocator.contains(name),
-            "{:?}",
-            report.processes
-        );
+        assert_found(&report, name);
         assert_exact(&report, &truth);
     }
+}
+
+/// operator new and delete that the allocator brings itself, also where new
+/// throws: the exception reaches its handler as without a trace, and what
+/// failed is no block.
+#[test]
+fn operators() {
+    needs_tracing!();
+    for (name, file, package) in PRELOADED {
+        let mut command = Command::new(build("operators"));
+        command.env("LD_PRELOAD", library(file, package));
+        if name == "mimalloc" {
+            // Built as C it aborts.
+            command.arg("never fail");
+        }
+        let (mut report, truth) = trace(&mut Program::ready_as(&mut command), &[]);
+        if name == "tcmalloc" {
+            // Its aligned new may end where a register says: a throw cannot be
+            // told from a lost return, and the report says so.
+            let (calls, _) = lost(&report, LossCause::MissedReturn);
+            assert!((1..=5).contains(&calls), "{:?}", report.loss);
+            report.loss.retain(|it| it.cause != LossCause::MissedReturn);
+        }
+        assert_found(&report, name);
+        assert_exact(&report, &truth);
+        assert_eq!(report.unmatched_frees, 0);
+    }
+}
+
+/// jemalloc's own functions, linked against.
+#[test]
+fn jemalloc_own_functions() {
+    needs_tracing!();
+    let path = build_with(&Build {
+        name: "jemalloc_own",
+        variant: "",
+        flags: &["-Wl,--no-as-needed", "-ljemalloc"],
+    });
+    let (report, truth) = trace(&mut Program::ready_at(&path, &[]), &[]);
+    assert_found(&report, "jemalloc");
+    assert_exact(&report, &truth);
+}
+
+const MUSL: &str = "-specs=/usr/lib/x86_64-linux-musl/musl-gcc.specs";
+
+/// musl, whose loader is its libc, and a static program of it.
+#[test]
+fn musl() {
+    needs_tracing!();
+    for (variant, flags) in [
+        ("-musl", &["-DWITHOUT_PVALLOC", MUSL][..]),
+        ("-musl-static", &["-DWITHOUT_PVALLOC", MUSL, "-static"]),
+    ] {
+        let path = build_with(&Build {
+            name: "functions",
+            variant,
+            flags,
+        });
+        let (report, truth) = trace(&mut Program::ready_at(&path, &[]), &[]);
+        assert_found(&report, "musl");
+        assert_exact(&report, &truth);
+        let (report, truth) = from_start(&mut Command::new(&path));
+        assert_exact(&report, &truth);
+    }
+}
+
+fn assert_found(report: &Report, name: &str) {
+    let process = &report.processes[0];
+    assert!(process.allocator.contains(name), "{process:?}");
 }
 
 fn from_start(command: &mut Command) -> (Report, Truth) {

@@ -18,6 +18,7 @@ mod outputs;
 mod ownership;
 mod places;
 mod programs;
+mod redis;
 mod safety;
 mod sampling;
 mod threads;

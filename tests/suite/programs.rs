@@ -8,12 +8,12 @@
 //! frees by itself when a thread ends does not pass through the library, but
 //! is foretold to the block: see `Count::of`.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, process::Command};
 
 use rustix::process::Signal;
 use tests::{
-    Count, Memtrace, Process, Program, Tally, build, has_program, needs_tracing, programs_dir,
-    run_tool, wait_until,
+    Count, Memtrace, Program, Tally, build, has_program, needs_tracing, programs_dir, run_tool,
+    wait_until,
 };
 use tracer::model::{LossCause, Report, Site};
 
@@ -237,33 +237,6 @@ fn through_a_wrapper() {
             memtrace.talk().go();
         });
     }
-}
-
-/// redis brings jemalloc: its blocks are not glibc's, and the report says so.
-#[test]
-fn redis_is_not_covered() {
-    needs_tracing!();
-    needs_program!("redis-server");
-    let directory = tempfile::tempdir().unwrap();
-    let socket: PathBuf = directory.path().join("socket");
-    let mut redis = Process::start(
-        Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--unixsocket"])
-            .arg(&socket)
-            .current_dir(directory.path())
-            .stdout(std::process::Stdio::null()),
-    );
-    wait_until("redis listens", || {
-        std::os::unix::net::UnixStream::connect(&socket).is_ok()
-    });
-    let finished = Memtrace::attach(redis.pid(), &[]).end();
-    let notes = finished.report().notes;
-    let told =
-        |text: &str| text.contains("jemalloc") && text.to_lowercase().contains("not covered");
-    assert!(notes.iter().any(|note| told(note)), "{notes:?}");
-    assert!(told(&finished.stdout) || told(&finished.stderr));
-    redis.signal(Signal::TERM);
-    assert!(redis.wait().success());
 }
 
 /// The leak of a node server is what its flame graph shows: the bodies its

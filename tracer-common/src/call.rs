@@ -132,7 +132,8 @@ impl Call {
         const ALIGNED_ALLOC: u32 = Source::AlignedAlloc as u32;
         if self.function.jumps() {
             // Which function it jumps to is not known; itself it calls again.
-            return self.function.cookie() != next.function.cookie();
+            // Only new[] jumps to new, and both are one to the probes.
+            return self.function.throws() || self.function.cookie() != next.function.cookie();
         }
         match next.source() {
             MALLOC => match self.source() {
@@ -165,8 +166,7 @@ impl Call {
     #[must_use]
     pub const fn is_ended_by(&self, function: Function, stack_pointer: u64) -> bool {
         // `ret` has popped the return address.
-        self.function.cookie() == function.cookie()
-            && self.stack_pointer.wrapping_add(8) == stack_pointer
+        self.function.ends_as(function) && self.stack_pointer.wrapping_add(8) == stack_pointer
     }
 }
 

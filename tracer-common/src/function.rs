@@ -35,6 +35,8 @@ pub enum Shape {
 const SHAPE: u32 = 8;
 const JUMPS: u32 = 1 << 12;
 const NUMBER: u32 = 13;
+const THROWS: u32 = 1 << 21;
+const LOSES_RETURNS: u32 = 1 << 22;
 
 impl Function {
     /// No function.
@@ -51,6 +53,32 @@ impl Function {
     #[must_use]
     pub const fn jumping(self) -> Self {
         Self(self.0 | JUMPS)
+    }
+
+    /// C++'s `new` that may throw, seen by its `ret`s. One for all of an
+    /// object: they share code, and so `ret`s. `all_rets`: no way out is unknown.
+    #[must_use]
+    pub const fn throwing_new(shape: Shape, all_rets: bool) -> Self {
+        let new = Self::new(Source::New, shape, 0).jumping();
+        Self(new.0 | THROWS | if all_rets { 0 } else { LOSES_RETURNS })
+    }
+
+    /// Whether it may throw; without a return it was left by an exception.
+    #[inline(always)]
+    #[must_use]
+    pub const fn throws(self) -> bool {
+        self.0 & (THROWS | LOSES_RETURNS) == THROWS
+    }
+
+    /// Whether a probe of `other` where it ends may see the end of this one.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ends_as(self, other: Self) -> bool {
+        if self.0 & THROWS != 0 {
+            other.0 & THROWS != 0
+        } else {
+            self.0 == other.0
+        }
     }
 
     /// As it stands in a cookie.
@@ -100,6 +128,18 @@ pub mod free {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// All that throw share their `ret`s; that some are unknown is kept.
+    #[test]
+    fn throwing_ones_are_ended_by_each_others_rets() {
+        let whole = Function::throwing_new(Shape::Size, true);
+        let partial = Function::throwing_new(Shape::Product, false);
+        assert!(whole.ends_as(partial) && partial.ends_as(whole));
+        assert!(whole.throws() && !partial.throws());
+        let plain = Function::new(Source::New, Shape::Size, 0).jumping();
+        assert!(!plain.ends_as(whole) && !whole.ends_as(plain));
+        assert!(partial.cookie() < 1 << 31);
+    }
 
     /// What is packed comes out again, and fits into 31 bits.
     #[test]

@@ -178,6 +178,10 @@ fn returns_into_allocator(call: &Call) -> bool {
 /// whether realloc had freed it is unknown.
 #[inline(always)]
 pub fn count_missed_return(call: &Call) {
+    if call.function.throws() {
+        count(Counter::FailedCall, 1, 0);
+        return;
+    }
     count(Counter::MissedReturn, 1, call.size);
     if call.has_taken() {
         ledger::count_freed(&call.taken);

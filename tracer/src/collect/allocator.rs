@@ -185,9 +185,9 @@ fn allocator_of(mapped: &Arc<MappedFile>, summary: &ObjectSummary) -> Option<All
                     function.name
                 ));
             }
-            Interface::Throws(source, shape) => {
-                // One cookie for all of them: they share code, and so exits.
-                let cookie = Function::new(source, shape, u8::MAX).jumping().cookie();
+            Interface::Throws(shape) => {
+                let all_exits = !function.has_unknown_exits;
+                let cookie = Function::throwing_new(shape, all_exits).cookie();
                 allocator.entries.push(point(cookie));
                 let new = function.exits.iter().filter(|exit| exits.insert(**exit));
                 let points = new.map(|&offset| Point { offset, cookie });

@@ -82,9 +82,11 @@ struct Live {
 impl Live {
     fn add(&mut self, block: &Block) {
         let weight = 1 << (block.weight_shift & 31);
+        // Sizes are what the program said.
+        let weighed = |bytes: u64| bytes.saturating_mul(weight);
         self.blocks += weight;
-        self.bytes += block.size * weight;
-        self.footprint += glibc_chunk(block.size) * weight;
+        self.bytes = self.bytes.saturating_add(weighed(block.size));
+        self.footprint = (self.footprint).saturating_add(weighed(glibc_chunk(block.size)));
         self.oldest_mark = Some(
             self.oldest_mark
                 .map_or(block.age_mark, |mark| mark.min(block.age_mark)),

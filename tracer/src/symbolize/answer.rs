@@ -51,6 +51,8 @@ pub struct AllocatorFunction {
     /// Of one that may throw: offsets in the file of every `ret` by which it
     /// can end; empty where they could not be told.
     pub exits: Vec<u64>,
+    /// It can end in other ways too, which are not known.
+    pub has_unknown_exits: bool,
 }
 
 /// One function that holds an address; inlined ones come with the function

@@ -7,8 +7,8 @@ use tracer_common::{function::Shape, source::Source};
 pub enum Interface {
     /// Returns a block.
     Allocates(Source, Shape),
-    /// Returns a block or throws: no return probe may stand on it.
-    Throws(Source, Shape),
+    /// C++'s `new`: returns a block or throws, so no return probe may stand on it.
+    Throws(Shape),
     /// Takes a block back.
     Frees,
     /// Takes a block back, maybe by handing it on to another that does.
@@ -21,7 +21,7 @@ impl Interface {
     pub const fn arguments(self) -> usize {
         match self {
             Self::Frees | Self::HandsOn => 1,
-            Self::Allocates(_, shape) | Self::Throws(_, shape) => match shape {
+            Self::Allocates(_, shape) | Self::Throws(shape) => match shape {
                 Shape::Size => 1,
                 Shape::Product | Shape::Resize | Shape::SecondSize => 2,
                 Shape::ResizeProduct | Shape::Result | Shape::HeapProduct | Shape::HeapResize => 3,
@@ -60,7 +60,7 @@ pub fn is_prefixed(name: &str) -> bool {
 
 /// The C functions, and jemalloc's further ones.
 fn c_function(name: &str) -> Option<Interface> {
-    use Interface::{Allocates, Frees};
+    use Interface::{Allocates, Frees, HandsOn};
     Some(match name {
         "malloc" => Allocates(Source::Malloc, Shape::Size),
         "calloc" => Allocates(Source::Calloc, Shape::Product),
@@ -74,7 +74,8 @@ fn c_function(name: &str) -> Option<Interface> {
         "mallocx" => Allocates(Source::Mallocx, Shape::Size),
         "rallocx" => Allocates(Source::Rallocx, Shape::Resize),
         "xallocx" => Allocates(Source::Xallocx, Shape::Resize),
-        "free" | "cfree" | "free_sized" | "free_aligned_sized" | "dallocx" | "sdallocx" => Frees,
+        "free" | "cfree" => Frees,
+        "free_sized" | "free_aligned_sized" | "dallocx" | "sdallocx" => HandsOn,
         _ => return None,
     })
 }
@@ -87,11 +88,10 @@ fn operator(name: &str) -> Option<Interface> {
         .strip_prefix("nwm")
         .or_else(|| rest.strip_prefix("nam"))
     {
-        let new = (Source::New, Shape::Size);
         return match arguments {
-            "" | "St11align_val_t" => Some(Interface::Throws(new.0, new.1)),
+            "" | "St11align_val_t" => Some(Interface::Throws(Shape::Size)),
             "RKSt9nothrow_t" | "St11align_val_tRKSt9nothrow_t" => {
-                Some(Interface::Allocates(new.0, new.1))
+                Some(Interface::Allocates(Source::New, Shape::Size))
             }
             _ => None,
         };
@@ -103,11 +103,11 @@ fn operator(name: &str) -> Option<Interface> {
 /// `mi_…`, `mi_heap_…`, each also `…_aligned` and `…_aligned_at`: what these
 /// add stands behind the arguments that matter (mimalloc.h).
 fn mimalloc(name: &str) -> Option<Interface> {
-    use Interface::{Allocates, Frees, Throws};
+    use Interface::{Allocates, HandsOn, Throws};
     match name {
-        "free_size" | "free_aligned" | "free_size_aligned" | "free_small" => return Some(Frees),
-        "new" | "new_aligned" => return Some(Throws(Source::New, Shape::Size)),
-        "new_n" => return Some(Throws(Source::New, Shape::Product)),
+        "free_size" | "free_aligned" | "free_size_aligned" | "free_small" => return Some(HandsOn),
+        "new" | "new_aligned" => return Some(Throws(Shape::Size)),
+        "new_n" => return Some(Throws(Shape::Product)),
         "new_nothrow" | "new_aligned_nothrow" => {
             return Some(Allocates(Source::New, Shape::Size));
         }
@@ -139,9 +139,7 @@ fn mimalloc(name: &str) -> Option<Interface> {
 
 fn tcmalloc(name: &str) -> Option<Interface> {
     Some(match name {
-        "new" | "newarray" | "new_aligned" | "newarray_aligned" => {
-            Interface::Throws(Source::New, Shape::Size)
-        }
+        "new" | "newarray" | "new_aligned" | "newarray_aligned" => Interface::Throws(Shape::Size),
         "new_nothrow" | "newarray_nothrow" | "new_aligned_nothrow" | "newarray_aligned_nothrow" => {
             Interface::Allocates(Source::New, Shape::Size)
         }
@@ -198,11 +196,11 @@ mod tests {
                 "mi_posix_memalign",
                 Allocates(Source::PosixMemalign, Shape::Result),
             ),
-            ("_ZnamSt11align_val_t", Throws(Source::New, Shape::Size)),
+            ("_ZnamSt11align_val_t", Throws(Shape::Size)),
             ("_ZnwmRKSt9nothrow_t", Allocates(Source::New, Shape::Size)),
             ("_ZdlPvmSt11align_val_t", HandsOn),
             ("tc_deletearray_sized", HandsOn),
-            ("je_sdallocx", Frees),
+            ("je_sdallocx", HandsOn),
         ];
         for (name, expected) in known {
             assert_eq!(interface(name), Some(expected), "{name}");

@@ -83,11 +83,15 @@ impl<'data> Image<'data> {
 
     /// The section's bytes; empty where it is missing, compressed or outside the file.
     pub fn section(&self, name: &str) -> &'data [u8] {
-        self.sections
-            .section_by_name(ENDIAN, name.as_bytes())
-            .filter(|(_, section)| section.sh_flags(ENDIAN) & u64::from(SHF_COMPRESSED) == 0)
-            .and_then(|(_, section)| section.data(ENDIAN, self.bytes).ok())
-            .unwrap_or_default()
+        self.section_at(name).map_or(&[], |(_, bytes)| bytes)
+    }
+
+    /// The same with its address.
+    pub fn section_at(&self, name: &str) -> Option<(u64, &'data [u8])> {
+        let (_, section) = self.sections.section_by_name(ENDIAN, name.as_bytes())?;
+        let is_compressed = section.sh_flags(ENDIAN) & u64::from(SHF_COMPRESSED) != 0;
+        let bytes = section.data(ENDIAN, self.bytes).ok()?;
+        (!is_compressed).then_some((section.sh_addr(ENDIAN), bytes))
     }
 
     pub fn loads(&self) -> impl Iterator<Item = &'data Segment> {

@@ -13,7 +13,7 @@ use object::read::elf::{Dyn, FileHeader, ProgramHeader, Sym};
 use super::allocator::{Interface, interface, is_prefixed, marked_by};
 use super::code::Code;
 use super::image::{ENDIAN, ElfError, Image, Table, is_defined_function};
-use crate::probe::exits::exits;
+use crate::probe::exits::{Exits, exits};
 use crate::probe::placement::{self, MAX_FUNCTION_BYTES};
 use crate::symbolize::text;
 use crate::symbolize::{AllocatorFunction, ObjectSummary};
@@ -88,9 +88,7 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
     }
     if is_glibc && summary.allocator_name.is_none() {
         summary.glibc_version = glibc_version(&image)?;
-    } else if summary.allocator_name.is_none()
-        && is_musl(dynamic.soname, starts_programs, summary.is_static)
-    {
+    } else if summary.allocator_name.is_none() && is_musl(&summary, starts_programs) {
         summary.allocator_name = Some("musl".to_owned());
     }
     summary.soname = dynamic.soname.map(text::bounded);
@@ -165,8 +163,8 @@ fn add_allocator_function(
     let bytes = code(image, file_offset, size);
     let placement = placement::place(bytes, address, interface.arguments());
     let exits = match interface {
-        Interface::Throws(..) => exits(reader, address).unwrap_or_default(),
-        _ => Vec::new(),
+        Interface::Throws(_) => exits(reader, address),
+        _ => Exits::default(),
     };
     functions.push(AllocatorFunction {
         name: name.to_owned(),
@@ -175,7 +173,8 @@ fn add_allocator_function(
         emulated: placement.emulated,
         size,
         jumps: placement::jumps_out(bytes, address),
-        exits: (exits.into_iter())
+        has_unknown_exits: exits.has_unknown,
+        exits: (exits.addresses.into_iter())
             .filter_map(|exit| image.offset_of_address(exit))
             .collect(),
     });
@@ -235,10 +234,9 @@ fn is_static(image: &Image<'_>, position_independent_program: bool) -> bool {
     is_program && !names_loader
 }
 
-/// musl's one library is its loader too: `libc.so`, or on Alpine `libc.musl-…`.
-fn is_musl(soname: Option<&[u8]>, starts_programs: bool, is_static: bool) -> bool {
-    let named = soname.is_some_and(|name| name == b"libc.so" || name.starts_with(b"libc.musl"));
-    named && starts_programs && !is_static
+/// musl's one library is its loader too.
+fn is_musl(summary: &ObjectSummary, starts_programs: bool) -> bool {
+    starts_programs && summary.debug_state_offset.is_some() && !summary.is_static
 }
 
 fn build_id(image: &Image<'_>) -> Option<String> {

@@ -22,7 +22,7 @@ impl<'data> Lines<'data> {
         if section(SectionId::DebugInfo).is_empty() || section(SectionId::DebugLine).is_empty() {
             return None;
         }
-        let loaded: Result<_, addr2line::gimli::Error> = Dwarf::load(|id| Ok(section(id)));
+        let loaded: Result<_, gimli::Error> = Dwarf::load(|id| Ok(section(id)));
         Context::from_dwarf(loaded.ok()?).ok().map(Self)
     }
 
