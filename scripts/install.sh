@@ -74,7 +74,8 @@ ebpf() {
 
 tests() {
     build
-    packages g++ gdb bpftool sqlite3 nginx-light redis-server procps util-linux binutils
+    packages g++ gdb bpftool sqlite3 nginx-light redis-server procps util-linux binutils \
+        musl-tools libjemalloc2 libjemalloc-dev libtcmalloc-minimal4 libmimalloc2.0
     program node nodejs
     program python3 python3
     component fmt rustfmt rustfmt-web

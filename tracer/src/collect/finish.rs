@@ -171,7 +171,8 @@ fn add_pending(
                 live.entry(call.taken.site).or_default().add(&call.taken);
             }
         }
-        if calls.suspended.is_pending() {
+        // What threw is a failed call.
+        if calls.suspended.is_pending() && !calls.suspended.function.throws() {
             missed.calls += 1;
             missed.bytes = missed.bytes.saturating_add(calls.suspended.size);
         }
