@@ -74,7 +74,7 @@ fn perf_map_symlink() {
     let secret = tempfile::NamedTempFile::new().unwrap();
     fs::write(&secret, "0 ffffffffffffffff SECRET-WORD\n").unwrap();
     let finished = trace_with_map(|path| symlink(&secret, path).unwrap());
-    for name in ["report.json", "live.svg", "live.folded"] {
+    for name in ["report.json", "live.svg", "mappings.svg", "live.folded"] {
         let text = String::from_utf8(finished.file(name)).unwrap();
         assert!(!text.contains("SECRET-WORD"), "{name}");
     }

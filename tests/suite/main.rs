@@ -13,6 +13,7 @@ mod follow;
 mod friendly;
 mod hostile;
 mod life;
+mod mappings;
 mod memleak;
 mod outputs;
 mod ownership;

@@ -4,10 +4,11 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tests::{Finished, Memtrace, Program, needs_tracing, run_memtrace};
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "report.json",
     "live.folded",
     "live.svg",
+    "mappings.svg",
     "recording.memtrace",
 ];
 

@@ -47,7 +47,7 @@ fn arguments_stay_out() {
     shell.args(["-c", "exit 0", "SECRET-WORD"]);
     let finished = Memtrace::run(&[], &mut shell).finish();
     let _ = finished.report();
-    for name in ["report.json", "live.svg", "live.folded"] {
+    for name in ["report.json", "live.svg", "mappings.svg", "live.folded"] {
         let text = String::from_utf8(finished.file(name)).unwrap();
         assert!(!text.contains("SECRET-WORD"), "{name}");
     }

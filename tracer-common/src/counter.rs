@@ -46,7 +46,9 @@ pub enum Counter {
     SampledOut = 12,
     /// Not loss: child processes that the target started.
     ChildProcess = 13,
+    /// A change of mappings that found the ring buffer full, and its bytes.
+    MappingDropped = 14,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 14;
+pub const COUNTERS: u32 = 15;

@@ -10,6 +10,7 @@ pub mod control;
 pub mod counter;
 pub mod function;
 pub mod ledger;
+pub mod mapping;
 pub mod site;
 pub mod source;
 pub mod unwind;
@@ -20,7 +21,7 @@ pub const FRAMES_MAX: usize = 127;
 
 #[cfg(feature = "user")]
 mod pod {
-    use crate::{call, control, counter, ledger, site};
+    use crate::{call, control, counter, ledger, mapping, site};
 
     macro_rules! pod {
         ($($type:ty),* $(,)?) => {
@@ -41,6 +42,7 @@ mod pod {
         counter::Count,
         ledger::Block,
         ledger::BlockKey,
+        mapping::MappingEvent,
         site::Site,
     );
 }

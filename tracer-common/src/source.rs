@@ -32,11 +32,19 @@ pub enum Source {
     Xallocx = 12,
     /// C++'s operator new, where it does not call malloc.
     New = 13,
+    /// `void *mmap(void *address, size_t length, …)`: a mapping, no block.
+    Mmap = 32,
+    /// `void *mremap(void *old, size_t old_length, size_t length, …)`
+    Mremap = 33,
+    /// `int brk(void *end)`
+    Brk = 34,
+    /// `int mprotect(void *address, size_t length, int protection)`, of what was only reserved.
+    Mprotect = 35,
 }
 
 impl Source {
     /// Every source, in the order of its number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Malloc,
         Self::Calloc,
         Self::Realloc,
@@ -50,6 +58,10 @@ impl Source {
         Self::Rallocx,
         Self::Xallocx,
         Self::New,
+        Self::Mmap,
+        Self::Mremap,
+        Self::Brk,
+        Self::Mprotect,
     ];
 
     /// The name of the C function, which is also the name in reports.
@@ -69,6 +81,10 @@ impl Source {
             Self::Rallocx => "rallocx",
             Self::Xallocx => "xallocx",
             Self::New => "operator new",
+            Self::Mmap => "mmap",
+            Self::Mremap => "mremap",
+            Self::Brk => "brk",
+            Self::Mprotect => "mprotect",
         }
     }
 

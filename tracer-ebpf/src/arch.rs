@@ -1,4 +1,5 @@
 //! Everything that is the processor's: x86-64, System V calling convention.
+//! System call numbers: arch/x86/entry/syscalls/syscall_64.tbl.
 
 use aya_ebpf::bindings::pt_regs;
 
@@ -25,9 +26,34 @@ impl Registers {
     register!(first_argument, rdi);
     register!(second_argument, rsi);
     register!(third_argument, rdx);
+    // Of a system call only: a function's stands in rcx.
+    register!(fourth_argument, r10);
     register!(result, rax);
     register!(code, rip);
     register!(frame_pointer, rbp);
     // At a function's entry the return address stands here.
     register!(stack_pointer, rsp);
+}
+
+/// Numbers of system calls.
+pub mod system_call {
+    pub const MMAP: u64 = 9;
+    pub const MPROTECT: u64 = 10;
+    pub const MUNMAP: u64 = 11;
+    pub const BRK: u64 = 12;
+    pub const MREMAP: u64 = 25;
+}
+
+/// Whether the bytes before a return address end with a call: `call near`, or
+/// `call` through a register or memory (opcode ff /2) of two, three or six
+/// bytes. `before` holds the eight bytes, the last one highest.
+#[inline(always)]
+pub const fn ends_with_call(before: u64) -> bool {
+    const fn is_indirect(opcode: u64, operand: u64) -> bool {
+        opcode & 0xff == 0xff && operand & 0x38 == 0x10
+    }
+    (before >> 24) & 0xff == 0xe8
+        || is_indirect(before >> 48, before >> 56)
+        || is_indirect(before >> 40, before >> 48)
+        || is_indirect(before >> 16, before >> 24)
 }

@@ -150,7 +150,7 @@ fn read_call(registers: Registers, function: Function, space: u32) -> Call {
 
 /// The record of the current thread, made at its first call.
 #[inline(always)]
-fn thread_calls(size: u64) -> Option<*mut ThreadCalls> {
+pub fn thread_calls(size: u64) -> Option<*mut ThreadCalls> {
     let thread = bpf_get_current_pid_tgid();
     if let Some(calls) = THREADS.get_ptr_mut(thread) {
         return Some(calls);

@@ -19,6 +19,7 @@ mod life;
 mod maps;
 mod space;
 mod stack;
+mod vm;
 
 #[cfg(target_arch = "bpf")]
 #[panic_handler]

@@ -59,6 +59,10 @@ pub static COUNTS: PerCpuArray<Count> = PerCpuArray::with_max_entries(COUNTERS, 
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 18, 0);
 
+/// What targets do to their mappings.
+#[map]
+pub static MAPPING_EVENTS: RingBuf = RingBuf::with_byte_size(1 << 22, 0);
+
 /// Adds to a counter in place.
 ///
 /// # Safety

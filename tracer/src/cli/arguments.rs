@@ -109,6 +109,10 @@ pub struct Trace {
     /// Most different stacks to keep; each takes 2 KiB of kernel memory.
     #[arg(long, value_name = "N", default_value_t = Limits::default().sites, value_parser = clap::value_parser!(u32).range(1..=1 << 22))]
     pub max_sites: u32,
+    /// Do not watch mmap and its kin. Watching slows each system call of every
+    /// process a little, by how much the report tells.
+    #[arg(long)]
+    pub no_mappings: bool,
     /// Write `ready` to this file descriptor when calls begin to count.
     #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(0..=1 << 20))]
     pub ready_fd: Option<i32>,
@@ -132,6 +136,7 @@ impl Trace {
             limits,
             overhead: overhead.0,
             follow,
+            mappings: !self.no_mappings,
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Allocator {
     pub exits: Vec<Point>,
     /// Entries of the functions that free.
     pub frees: Vec<Point>,
+    /// It is a library that is an allocator and nothing else.
+    pub is_all: bool,
     /// File offsets `[start, end)` of the allocator's own code.
     pub code: [u64; 2],
     /// Functions of it that cannot be probed.
@@ -143,6 +145,7 @@ fn allocator_of(mapped: &Arc<MappedFile>, summary: &ObjectSummary) -> Option<All
         returns: Vec::new(),
         exits: Vec::new(),
         frees: Vec::new(),
+        is_all: is_all(summary),
         code: code_of(summary),
         not_covered: Vec::new(),
     };
@@ -198,11 +201,17 @@ fn allocator_of(mapped: &Arc<MappedFile>, summary: &ObjectSummary) -> Option<All
     (!allocator.entries.is_empty() && !allocator.frees.is_empty()).then_some(allocator)
 }
 
+/// Whether a library is an allocator and nothing else.
+fn is_all(summary: &ObjectSummary) -> bool {
+    summary.soname.is_some()
+        && summary.glibc_version.is_none()
+        && summary.allocator_name.as_deref() != Some("musl")
+}
+
 /// Of a library that is an allocator all its code is the allocator's; of libc
 /// and of a program, what lies between its functions.
 fn code_of(summary: &ObjectSummary) -> [u64; 2] {
-    let is_library = summary.soname.is_some() && summary.glibc_version.is_none();
-    if is_library && summary.allocator_name.as_deref() != Some("musl") {
+    if is_all(summary) {
         return summary.code;
     }
     let ends = |function: &AllocatorFunction| function.file_offset + function.size.max(1);

@@ -13,6 +13,7 @@ use super::{
     CollectError, Session,
     clock::Moment,
     footprint::glibc_chunk,
+    mapped::{self as mappings, Measured},
     names::{Place, places},
     space::Space,
 };
@@ -46,7 +47,7 @@ pub fn places_of(space: &Space, site: &KernelSite) -> Vec<Place> {
 
 /// What the kernel side lost.
 pub fn losses(counts: &[Count; COUNTERS as usize]) -> Vec<Loss> {
-    const CAUSES: [(Counter, LossCause); 10] = [
+    const CAUSES: [(Counter, LossCause); 11] = [
         (Counter::LedgerFull, LossCause::LedgerFull),
         (Counter::LedgerOutOfMemory, LossCause::LedgerOutOfMemory),
         (Counter::SiteTableFull, LossCause::SiteTableFull),
@@ -57,6 +58,7 @@ pub fn losses(counts: &[Count; COUNTERS as usize]) -> Vec<Loss> {
         (Counter::ThreadTableFull, LossCause::ThreadTableFull),
         (Counter::ResultUnreadable, LossCause::ResultUnreadable),
         (Counter::StackTruncated, LossCause::StackTruncated),
+        (Counter::MappingDropped, LossCause::MappingDropped),
     ];
     CAUSES
         .into_iter()
@@ -95,7 +97,11 @@ impl Live {
 }
 
 /// Reads everything and makes the report.
-pub fn report(mut session: Session, end: Moment) -> Result<Report, CollectError> {
+pub fn report(
+    mut session: Session,
+    mapped: Vec<Measured>,
+    end: Moment,
+) -> Result<Report, CollectError> {
     let counts = session.kernel.counts()?;
     let mut live: HashMap<u64, Live> = HashMap::new();
     session
@@ -105,11 +111,15 @@ pub fn report(mut session: Session, end: Moment) -> Result<Report, CollectError>
     add_pending(&session, &mut live, &mut loss)?;
     add_missed_hits(&session, &mut loss);
     let mut kernel_sites = Vec::new();
+    let mut mapping_sites = HashMap::new();
     session.kernel.sites(|key, site| {
         if site.allocated_blocks > 0 {
             kernel_sites.push((*key, *site));
+        } else if mapped.iter().any(|(_, weights)| weights.has(*key)) {
+            mapping_sites.insert(*key, *site);
         }
     })?;
+    let mappings = mappings::of(&mut session, mapped, &mapping_sites);
     audit(&kernel_sites, &live, &mut loss);
     let sites = name_sites(&mut session, &kernel_sites, &live, end);
     let mut totals = Totals {
@@ -152,6 +162,7 @@ pub fn report(mut session: Session, end: Moment) -> Result<Report, CollectError>
         totals,
         unmatched_frees: count_of(&counts, Counter::UnmatchedFree).calls,
         sites,
+        mappings,
         loss,
         notes,
     })
@@ -304,7 +315,7 @@ fn name_sites(
 
 /// Names a site the same in every run: a hash of its source and of its
 /// frames' build ids (or paths) and offsets.
-fn site_id(source: Source, frames: &[Frame]) -> String {
+pub fn site_id(source: Source, frames: &[Frame]) -> String {
     let text = |hash: u64, text: &str| {
         text.bytes()
             .fold(site::mix(hash, text.len() as u64), |hash, byte| {

@@ -5,7 +5,12 @@ use std::time::{Duration, Instant};
 
 use tracer_common::site::Site as KernelSite;
 
-use super::{CollectError, Session, allocator, clock::Moment, finish, space::names_of};
+use super::{
+    CollectError, Session, allocator,
+    clock::Moment,
+    finish,
+    space::{files_of, names_of},
+};
 use crate::{
     model::{Counts, Exit},
     symbolize::open::open_perf_map,
@@ -45,6 +50,7 @@ impl Session {
         self.control.now_mark = self.start.mark();
         self.kernel.set_control(&self.control)?;
         self.ticks += 1;
+        self.follow_mapped(false)?;
         if self.ticks > TICKS_AT_FIRST && !self.ticks.is_multiple_of(TICKS_A_LOOK) {
             return Ok(None);
         }
@@ -177,7 +183,9 @@ impl Session {
                 "Process {pid} loaded {} in mid-run: what that allocated in its first moments is not counted.",
                 came.join(" and ")
             ));
-            self.spaces[index].process.allocator = names_of(&found.allocators);
+            let space = &mut self.spaces[index];
+            space.process.allocator = names_of(&found.allocators);
+            space.allocator_files = files_of(&found.allocators);
         }
         Ok(())
     }

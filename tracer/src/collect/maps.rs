@@ -13,6 +13,10 @@ pub struct Line<'text> {
     pub end: u64,
     /// Whether code in it can run.
     pub executable: bool,
+    /// Whether it may be touched at all (not `PROT_NONE`).
+    pub usable: bool,
+    /// Whether it is shared (`MAP_SHARED`).
+    pub shared: bool,
     /// Of its start in the file.
     pub offset: u64,
     /// Major and minor number.
@@ -41,6 +45,8 @@ fn line(text: &[u8]) -> Option<Line<'_>> {
         start: hexadecimal(start)?,
         end: hexadecimal(end)?,
         executable: permissions.get(2) == Some(&b'x'),
+        usable: !permissions.starts_with(b"---"),
+        shared: permissions.get(3) == Some(&b's'),
         offset: hexadecimal(offset)?,
         device: (
             hexadecimal(major)?.try_into().ok()?,

@@ -13,6 +13,7 @@ mod follow;
 mod footprint;
 mod launch;
 mod look;
+pub mod mapped;
 mod mappings;
 pub mod maps;
 mod names;

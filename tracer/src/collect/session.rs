@@ -10,6 +10,7 @@ use super::{
     clock::Moment,
     finish,
     follow::Follow,
+    mapped::{self, Watch, intervals::Origin},
     overhead::{ALWAYS_BYTES, Governor, Limit},
     space::{Space, Survey},
 };
@@ -28,6 +29,8 @@ pub struct Options {
     pub overhead: Limit,
     /// Whether child processes are traced too.
     pub follow: bool,
+    /// Whether mapping calls are watched too.
+    pub mappings: bool,
 }
 
 /// Why a trace ended.
@@ -56,6 +59,8 @@ pub struct Session {
     /// It has done so.
     pub(super) has_execed: bool,
     pub(super) follow: Follow,
+    /// The mapping calls, where they are watched.
+    pub(super) watch: Option<Watch>,
     /// For the user, as it happens.
     pub(super) news: Vec<String>,
     pub(super) control: Control,
@@ -99,6 +104,9 @@ impl Session {
             findings = canary::examine(&mut kernel)?;
         }
         kernel.attach_life()?;
+        let watch = (options.mappings)
+            .then(|| Watch::start(&mut kernel))
+            .transpose()?;
         let (worker, survey) = surveying.join().map_err(|_| CollectError::System {
             what: "looking at the target's files",
             source: std::io::Error::other("the thread died"),
@@ -113,6 +121,7 @@ impl Session {
             stopped_at_exec: None,
             has_execed: false,
             follow: Follow::new(options.follow),
+            watch,
             news: Vec::new(),
             control: Control {
                 seed: random()?,
@@ -139,7 +148,14 @@ impl Session {
         self.from_start = from_start;
         self.start = Moment::now();
         self.control.gate = 1;
-        Ok(self.kernel.set_control(&self.control)?)
+        self.kernel.set_control(&self.control)?;
+        // What was mapped while the gate was shut nobody has told.
+        if self.watch.is_some() {
+            for space in &mut self.spaces {
+                mapped::compare(space, Origin::Before);
+            }
+        }
+        Ok(())
     }
 
     /// What the user should know at once.
@@ -155,6 +171,11 @@ impl Session {
         let end = Moment::now();
         // The perf maps' last words, where the process still lives.
         let _ = self.follow_all_mappings();
+        self.follow_mapped(true)?;
+        let mapped = match self.watch {
+            Some(_) => self.spaces.iter().filter_map(mapped::measure).collect(),
+            None => Vec::new(),
+        };
         self.kernel.detach();
         if ended == Ended::Overhead {
             self.notes.push(format!(
@@ -162,7 +183,7 @@ impl Session {
                 self.governor.worst_share * 100.0
             ));
         }
-        finish::report(self, end)
+        finish::report(self, mapped, end)
     }
 }
 

@@ -11,6 +11,7 @@ use tracer_common::control::{
 use super::{
     CollectError, Session, TargetProcess,
     allocator::{self, Allocator, Found},
+    mapped::{self, Mapped, intervals::Origin},
     mappings::Mappings,
 };
 use crate::{
@@ -31,6 +32,10 @@ pub(super) struct Space {
     pub mappings: Mappings,
     /// Its perf map, once it wrote one.
     pub perf_map: Option<File>,
+    /// Paths of the libraries that are allocators and nothing else.
+    pub allocator_files: Vec<String>,
+    /// All its mappings, where mapping calls are watched.
+    pub mapped: Mapped,
 }
 
 /// What is mapped in a process, and which of it allocates.
@@ -241,10 +246,16 @@ impl Session {
             id,
             process,
             target: Some(target),
+            allocator_files: files_of(&survey.found.allocators),
             mappings: survey.mappings,
             perf_map: None,
+            mapped: Mapped::default(),
         });
-        &mut self.spaces[index]
+        let space = &mut self.spaces[index];
+        if self.watch.is_some() {
+            mapped::compare(space, Origin::Before);
+        }
+        space
     }
 
     pub(super) fn note_once(&mut self, note: String) {
@@ -261,6 +272,15 @@ pub(super) fn names_of(allocators: &[Allocator]) -> String {
         .map(|allocator| allocator.name.as_str())
         .collect();
     names.join(" + ")
+}
+
+/// The libraries that are allocators and nothing else.
+pub(super) fn files_of(allocators: &[Allocator]) -> Vec<String> {
+    allocators
+        .iter()
+        .filter(|allocator| allocator.is_all)
+        .map(|allocator| allocator.file.path.clone())
+        .collect()
 }
 
 /// Why a process cannot be traced that has no allocator we know.

@@ -40,6 +40,8 @@ pub enum LossCause {
     ResultUnreadable,
     /// Stacks deeper than 127 frames: the outermost frames are missing.
     StackTruncated,
+    /// Changes of mappings that were not told: who mapped what is unknown.
+    MappingDropped,
     /// Probe hits that the kernel skipped.
     ProbeMissed,
     /// Ledger and site counters disagree: a fault in memtrace or the kernel.
@@ -64,6 +66,7 @@ impl LossCause {
             Self::ThreadTableFull => "thread table full",
             Self::ResultUnreadable => "result unreadable",
             Self::StackTruncated => "stack truncated",
+            Self::MappingDropped => "mapping dropped",
             Self::ProbeMissed => "probe missed",
             Self::LedgerMismatch => "ledger mismatch",
             Self::Unknown => "unknown cause",
@@ -86,6 +89,9 @@ impl LossCause {
             Self::ThreadTableFull => "not recorded: too many threads",
             Self::ResultUnreadable => "not recorded: the result could not be read",
             Self::StackTruncated => "recorded with a stack cut at 127 frames",
+            Self::MappingDropped => {
+                "mapping calls too many to follow: mapped bytes are right, who mapped them is not"
+            }
             Self::ProbeMissed => "not recorded: the kernel skipped the probe",
             Self::LedgerMismatch => "ledger and counters disagree (please report this)",
             Self::Unknown => "a cause this version does not know",

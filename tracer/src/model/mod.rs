@@ -6,6 +6,7 @@
 
 mod frame;
 mod loss;
+mod mappings;
 mod process;
 mod report;
 mod seconds;
@@ -14,6 +15,7 @@ pub mod wide;
 
 pub use frame::Frame;
 pub use loss::{Loss, LossCause};
+pub use mappings::{Extent, MappingKind, MappingSite, Mappings, ProcessMappings};
 pub use process::{Beginning, Exit, Followed, Process};
 pub use report::{Host, Level, Report, SCHEMA, Sampling, Totals, Window};
 pub use site::{Counts, Site, Source};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Loss, Process, Site};
+use super::{Counts, Loss, Mappings, Process, Site};
 
 /// The schema this memtrace writes, and the newest it reads.
 pub const SCHEMA: u32 = 1;
@@ -33,6 +33,9 @@ pub struct Report {
     pub unmatched_frees: u64,
     /// Largest live bytes first.
     pub sites: Vec<Site>,
+    /// What was mapped, unless that was not watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mappings: Option<Mappings>,
     /// What was lost, by cause; empty when nothing was.
     pub loss: Vec<Loss>,
     /// What the reader must know beside the numbers: what is not covered, why

@@ -85,7 +85,7 @@ impl std::ops::AddAssign for Counts {
 #[non_exhaustive]
 #[expect(
     missing_docs,
-    reason = "the C functions of these names, and C++'s operator new"
+    reason = "the functions of these names, and C++'s operator new"
 )]
 pub enum Source {
     Malloc,
@@ -101,6 +101,10 @@ pub enum Source {
     Rallocx,
     Xallocx,
     New,
+    Mmap,
+    Mremap,
+    Brk,
+    Mprotect,
     /// A source of a newer memtrace.
     #[serde(other)]
     Unknown,
@@ -125,6 +129,10 @@ impl Source {
             Self::Rallocx => Kernel::Rallocx.name(),
             Self::Xallocx => Kernel::Xallocx.name(),
             Self::New => Kernel::New.name(),
+            Self::Mmap => Kernel::Mmap.name(),
+            Self::Mremap => Kernel::Mremap.name(),
+            Self::Brk => Kernel::Brk.name(),
+            Self::Mprotect => Kernel::Mprotect.name(),
             Self::Unknown => "unknown",
         }
     }
@@ -147,6 +155,10 @@ impl From<tracer_common::source::Source> for Source {
             Kernel::Rallocx => Self::Rallocx,
             Kernel::Xallocx => Self::Xallocx,
             Kernel::New => Self::New,
+            Kernel::Mmap => Self::Mmap,
+            Kernel::Mremap => Self::Mremap,
+            Kernel::Brk => Self::Brk,
+            Kernel::Mprotect => Self::Mprotect,
         }
     }
 }

@@ -83,20 +83,28 @@ impl Kernel {
 
     /// Attaches what watches the life of targets: exec and the end of threads.
     pub fn attach_life(&mut self) -> Result<(), ProbeError> {
-        for (name, tracepoint) in [
-            ("process_exec", "sched_process_exec"),
-            ("process_fork", "sched_process_fork"),
-            ("thread_exit", "sched_process_exit"),
-        ] {
-            let program: &mut RawTracePoint = object::program(&mut self.ebpf, name)?;
-            program
-                .attach(tracepoint)
-                .map_err(|error| ProbeError::Attach {
-                    what: tracepoint.to_owned(),
-                    reason: chain(&error),
-                })?;
-        }
-        Ok(())
+        self.attach_tracepoint("process_exec", "sched_process_exec")?;
+        self.attach_tracepoint("process_fork", "sched_process_fork")?;
+        self.attach_tracepoint("thread_exit", "sched_process_exit")
+    }
+
+    /// Attaches what watches mapping calls. Every process of the host pays for
+    /// it at each of its system calls.
+    pub fn attach_mappings(&mut self) -> Result<(), ProbeError> {
+        // Returns first: what was entered before is not told, and looked for at once.
+        self.attach_tracepoint("mapping_exit", "sys_exit")?;
+        self.attach_tracepoint("mapping_enter", "sys_enter")
+    }
+
+    fn attach_tracepoint(&mut self, name: &str, tracepoint: &str) -> Result<(), ProbeError> {
+        let program: &mut RawTracePoint = object::program(&mut self.ebpf, name)?;
+        program
+            .attach(tracepoint)
+            .map(drop)
+            .map_err(|error| ProbeError::Attach {
+                what: tracepoint.to_owned(),
+                reason: chain(&error),
+            })
     }
 
     /// Attaches a program at places of a file, for one process.
@@ -184,11 +192,17 @@ impl Kernel {
 
     /// The kernel's events; take them once.
     pub fn take_events(&mut self) -> Result<RingBuf<MapData>, ProbeError> {
-        let map = self
-            .ebpf
-            .take_map("EVENTS")
-            .ok_or_else(|| no_map("EVENTS"))?;
-        RingBuf::try_from(map).map_err(|error| map_error("EVENTS", &error))
+        self.take_ring("EVENTS")
+    }
+
+    /// What targets do to their mappings; take it once.
+    pub fn take_mapping_events(&mut self) -> Result<RingBuf<MapData>, ProbeError> {
+        self.take_ring("MAPPING_EVENTS")
+    }
+
+    fn take_ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProbeError> {
+        let map = self.ebpf.take_map(name).ok_or_else(|| no_map(name))?;
+        RingBuf::try_from(map).map_err(|error| map_error(name, &error))
     }
 
     /// Sums of a counter over the CPUs.

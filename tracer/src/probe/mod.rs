@@ -12,6 +12,7 @@ pub mod exits;
 pub mod features;
 mod kernel;
 mod object;
+pub mod pagemap_scan;
 mod perf;
 pub mod placement;
 mod programs;

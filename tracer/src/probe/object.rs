@@ -106,7 +106,13 @@ pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Programs), Prob
         .map_max_entries("SPACE_SETTINGS", limits.processes)
         .load(&bytes)
         .map_err(load_error)?;
-    for name in ["process_exec", "process_fork", "thread_exit"] {
+    for name in [
+        "process_exec",
+        "process_fork",
+        "thread_exit",
+        "mapping_enter",
+        "mapping_exit",
+    ] {
         let program: &mut RawTracePoint = program(&mut ebpf, name)?;
         program
             .load()

@@ -1,4 +1,5 @@
-//! `live.svg`: the live bytes as a flame graph, drawn by inferno.
+//! `live.svg`: the live bytes as a flame graph, drawn by inferno; `mappings.svg`:
+//! the resident bytes of mappings.
 //!
 //! Width is bytes; the process stands at the bottom, the allocator function on
 //! top. The title says whose memory and how much, the subtitle when, how
@@ -31,19 +32,51 @@ const CAUSES_MAX: usize = 4;
 /// Said where there is room: the numbers come first.
 const APPROXIMATE: &str = " · frames below the callers may be wrong";
 
-/// Writes the picture; for a report without live bytes, one that says so.
+/// Writes the picture of the live bytes; for a report without any, one that says so.
 ///
 /// # Errors
 /// Those of `to`; `InvalidData` for a damaged report whose bytes add up to
 /// 2^64 and more.
-pub fn write(report: &Report, mut to: impl Write) -> io::Result<()> {
-    let mut stacks: Vec<(String, u64)> = folded::stacks(report).collect();
+pub fn write(report: &Report, to: impl Write) -> io::Result<()> {
+    let picture = Picture {
+        title: title(report),
+        subtitle: subtitle(report),
+        empty: "Nothing allocated within the window was live at its end.",
+    };
+    draw(folded::stacks(report).collect(), picture, to)
+}
+
+/// Writes the picture of the resident bytes that the processes mapped themselves.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_mappings(report: &Report, to: impl Write) -> io::Result<()> {
+    let picture = Picture {
+        title: mappings_title(report),
+        subtitle: subtitle(report),
+        empty: match report.mappings {
+            Some(_) => "Nothing was mapped within the window, beside what allocators mapped.",
+            None => "Mapping calls were not watched (--no-mappings).",
+        },
+    };
+    draw(folded::mapping_stacks(report).collect(), picture, to)
+}
+
+/// What stands around the flames.
+struct Picture {
+    title: String,
+    subtitle: String,
+    /// In their place, where there are none.
+    empty: &'static str,
+}
+
+fn draw(mut stacks: Vec<(String, u64)>, picture: Picture, mut to: impl Write) -> io::Result<()> {
     let total: u128 = stacks.iter().map(|(_, bytes)| u128::from(*bytes)).sum();
     if total == 0 {
-        return write_empty(report, &mut to);
+        return write_empty(&picture, &mut to);
     }
     if u64::try_from(total).is_err() {
-        let problem = "the sites' live bytes add up to more than there can be: damaged report";
+        let problem = "the sites' bytes add up to more than there can be: damaged report";
         return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     }
     // Inferno sorts whole lines, counts included, then insists on sorted
@@ -53,14 +86,14 @@ pub fn write(report: &Report, mut to: impl Write) -> io::Result<()> {
         .into_iter()
         .map(|(stack, bytes)| format!("{stack} {bytes}"))
         .collect();
-    let mut options = options(report);
+    let mut options = options(picture);
     flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), to)
 }
 
-fn options(report: &Report) -> Options<'static> {
+fn options(picture: Picture) -> Options<'static> {
     let mut options = Options::default();
-    options.title = title(report);
-    options.subtitle = Some(subtitle(report));
+    options.title = picture.title;
+    options.subtitle = Some(picture.subtitle);
     options.count_name = "bytes".to_owned();
     // By kind of code: a node developer's own JavaScript green, node's blue,
     // C++ and Rust yellow, the rest red.
@@ -74,6 +107,18 @@ fn options(report: &Report) -> Options<'static> {
     options
 }
 
+fn mappings_title(report: &Report) -> String {
+    let resident = report
+        .mappings
+        .iter()
+        .flat_map(|it| &it.processes)
+        .flat_map(|process| &process.sites)
+        .fold(0_u64, |sum, site| {
+            sum.saturating_add(site.extent.resident_bytes)
+        });
+    title_of("resident memory mapped by", report, &words::bytes(resident))
+}
+
 fn title(report: &Report) -> String {
     let counts = &report.totals.counts;
     let about = match report.level {
@@ -85,12 +130,14 @@ fn title(report: &Report) -> String {
         words::bytes(counts.live_bytes),
         words::counted(counts.live_blocks, "block")
     );
-    let room = TITLE_COLUMNS.saturating_sub(width("memtrace: live memory of : ") + width(&figures));
+    title_of("live memory of", report, &figures)
+}
+
+fn title_of(what: &str, report: &Report, figures: &str) -> String {
+    let around = format!("memtrace: {what} : {figures}");
+    let room = TITLE_COLUMNS.saturating_sub(width(&around));
     let processes = names::processes(report);
-    format!(
-        "memtrace: live memory of {}: {figures}",
-        cut_end(&processes, room)
-    )
+    format!("memtrace: {what} {}: {figures}", cut_end(&processes, room))
 }
 
 fn subtitle(report: &Report) -> String {
@@ -137,7 +184,7 @@ fn subtitle_with(report: &Report, causes: usize) -> String {
 }
 
 /// Inferno draws an error where there is nothing to draw.
-fn write_empty(report: &Report, to: &mut impl Write) -> io::Result<()> {
+fn write_empty(picture: &Picture, to: &mut impl Write) -> io::Result<()> {
     write!(
         to,
         r##"<?xml version="1.0" standalone="no"?>
@@ -146,12 +193,13 @@ fn write_empty(report: &Report, to: &mut impl Write) -> io::Result<()> {
 <g font-family="monospace" font-size="12" text-anchor="middle">
 <text id="title" font-size="17" x="50%" y="24">{}</text>
 <text id="subtitle" x="50%" y="48">{}</text>
-<text id="empty" font-size="17" x="50%" y="100">Nothing allocated within the window was live at its end.</text>
+<text id="empty" font-size="17" x="50%" y="100">{}</text>
 </g>
 </svg>
 "##,
-        escape(&title(report)),
-        escape(&subtitle(report)),
+        escape(&picture.title),
+        escape(&picture.subtitle),
+        picture.empty,
     )
 }
 

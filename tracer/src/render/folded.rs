@@ -7,7 +7,7 @@
 
 use std::io::{self, Write};
 
-use crate::model::{Frame, Report, Site};
+use crate::model::{Frame, Report, Source};
 
 use super::names;
 
@@ -32,23 +32,41 @@ pub(super) fn stacks(report: &Report) -> impl Iterator<Item = (String, u64)> {
         .sites
         .iter()
         .filter(|site| site.counts.live_bytes > 0)
-        .map(|site| (stack(report, site), site.counts.live_bytes))
+        .map(|site| {
+            let stack = stack(report, site.process, &site.frames, site.source);
+            (stack, site.counts.live_bytes)
+        })
 }
 
-fn stack(report: &Report, site: &Site) -> String {
-    let mut line = root(&names::process_of(report, site.process));
-    if site.frames.is_empty() {
+/// Stack and resident bytes of each site that mapped memory and holds any.
+pub(super) fn mapping_stacks(report: &Report) -> impl Iterator<Item = (String, u64)> {
+    let processes = report.mappings.iter().flat_map(|it| &it.processes);
+    processes.flat_map(move |process| {
+        process
+            .sites
+            .iter()
+            .filter(|site| site.extent.resident_bytes > 0)
+            .map(|site| {
+                let stack = stack(report, process.process, &site.frames, site.source);
+                (stack, site.extent.resident_bytes)
+            })
+    })
+}
+
+fn stack(report: &Report, process: u32, frames: &[Frame], source: Source) -> String {
+    let mut line = root(&names::process_of(report, process));
+    if frames.is_empty() {
         push(&mut line, names::STACK_LOST);
     }
-    let cut = site.frames.len().saturating_sub(FRAMES_MAX);
+    let cut = frames.len().saturating_sub(FRAMES_MAX);
     if cut > 0 {
         push(&mut line, &format!("[{cut} more frames]"));
     }
-    for frame in site.frames.iter().take(FRAMES_MAX).rev() {
+    for frame in frames.iter().take(FRAMES_MAX).rev() {
         push(&mut line, &names::frame(frame));
         line.push_str(mark(frame));
     }
-    push(&mut line, site.source.name());
+    push(&mut line, source.name());
     line
 }
 
@@ -138,7 +156,7 @@ mod tests {
         #[test]
         fn one_line_each(report in sample::any_report()) {
             let text = folded(&report);
-            let live: Vec<&Site> =
+            let live: Vec<&crate::model::Site> =
                 report.sites.iter().filter(|site| site.counts.live_bytes > 0).collect();
             prop_assert_eq!(text.lines().count(), live.len());
             for (line, site) in text.split_terminator('\n').zip(live) {

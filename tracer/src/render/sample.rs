@@ -6,8 +6,9 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use crate::model::{
-    Beginning, Counts, Exit, Followed, Frame, Host, Level, Loss, LossCause, Process, Report,
-    SCHEMA, Sampling, Site, Source, Totals, Window,
+    Beginning, Counts, Exit, Extent, Followed, Frame, Host, Level, Loss, LossCause, MappingKind,
+    MappingSite, Mappings, Process, ProcessMappings, Report, SCHEMA, Sampling, Site, Source,
+    Totals, Window,
 };
 
 fn frame(function: &str, module: &str, offset: u64) -> Frame {
@@ -76,6 +77,7 @@ fn around(processes: Vec<Process>, sites: Vec<Site>, loss: Vec<Loss>) -> Report 
         },
         unmatched_frees: 24,
         sites,
+        mappings: None,
         loss,
         notes: Vec::new(),
     }
@@ -146,7 +148,47 @@ pub fn troubled() -> Report {
     ];
     report.notes = vec!["The process was killed after 30.0 s of the 60 s asked for.".to_owned()];
     report.processes[0].exit = Some(Exit::Signal(9));
+    report.mappings = Some(mappings());
     report
+}
+
+/// Mappings of every origin, most of the addresses only reserved.
+fn mappings() -> Mappings {
+    let extent = |resident_bytes, usable_bytes, reserved_bytes| Extent {
+        resident_bytes,
+        usable_bytes,
+        reserved_bytes,
+    };
+    let grow = |kind, extent| MappingSite {
+        site_id: "00000000000000ab".to_owned(),
+        source: Source::Mprotect,
+        kind,
+        extent,
+        frames: vec![
+            frame(
+                "v8::internal::Heap::Grow(int)",
+                "/usr/local/bin/node",
+                0x00aa_0000,
+            ),
+            frame("main", "/usr/local/bin/node", 0x00be_ef00),
+        ],
+    };
+    let sites = vec![
+        grow(MappingKind::Anonymous, extent(35 << 20, 35 << 20, 11 << 30)),
+        grow(MappingKind::File, extent(832 << 10, 1 << 20, 0)),
+    ];
+    Mappings {
+        bystander_ns: 151.5,
+        events: 1391,
+        processes: vec![ProcessMappings {
+            process: 1,
+            total: extent(86 << 20, 221 << 20, 11 << 30),
+            before: extent(42 << 20, 80 << 20, 0),
+            allocator: extent(4 << 20, 34 << 20, 0),
+            unseen: extent(4096, 8192, 0),
+            sites,
+        }],
+    }
 }
 
 /// A trace in which nothing was allocated.
@@ -247,6 +289,14 @@ fn any_source() -> impl Strategy<Value = Source> {
         AlignedAlloc,
         Valloc,
         Pvalloc,
+        Mallocx,
+        Rallocx,
+        Xallocx,
+        New,
+        Mmap,
+        Mremap,
+        Brk,
+        Mprotect,
         Unknown,
     ])
 }
@@ -329,6 +379,7 @@ fn any_loss() -> impl Strategy<Value = Loss> {
         ThreadTableFull,
         ResultUnreadable,
         StackTruncated,
+        MappingDropped,
         ProbeMissed,
         LedgerMismatch,
         Unknown,
@@ -340,6 +391,44 @@ fn any_loss() -> impl Strategy<Value = Loss> {
             bytes,
         },
     )
+}
+
+prop_compose! {
+    fn any_extent()((resident_bytes, usable_bytes, reserved_bytes) in any::<(u64, u64, u64)>()) -> Extent {
+        Extent { resident_bytes, usable_bytes, reserved_bytes }
+    }
+}
+
+fn any_mapping_site() -> impl Strategy<Value = MappingSite> {
+    use MappingKind::{Anonymous, File, Shared};
+    let kinds = prop::sample::select(vec![Anonymous, Shared, File]);
+    (any_site(), kinds, any_extent()).prop_map(|(site, kind, extent)| MappingSite {
+        site_id: site.site_id,
+        source: site.source,
+        kind,
+        extent,
+        frames: site.frames,
+    })
+}
+
+prop_compose! {
+    fn any_process_mappings()(
+        process in any::<u32>(),
+        (total, before, allocator, unseen) in (any_extent(), any_extent(), any_extent(), any_extent()),
+        sites in vec(any_mapping_site(), 0..3),
+    ) -> ProcessMappings {
+        ProcessMappings { process, total, before, allocator, unseen, sites }
+    }
+}
+
+prop_compose! {
+    fn any_mappings()(
+        bystander_ns in 0.0..1e6,
+        events in any::<u64>(),
+        processes in vec(any_process_mappings(), 0..3),
+    ) -> Mappings {
+        Mappings { bystander_ns, events, processes }
+    }
 }
 
 fn any_sampling() -> impl Strategy<Value = Sampling> {
@@ -366,6 +455,7 @@ prop_compose! {
         from_start in any::<bool>(),
         (tool_version, kernel) in (any_text(), any_text()),
         notes in vec(any_text(), 0..3),
+        mappings in of(any_mappings()),
     ) -> Report {
         sites.sort_by_key(|site| std::cmp::Reverse(site.counts.live_bytes));
         let mut report = around(processes, sites, loss);
@@ -380,6 +470,7 @@ prop_compose! {
         report.tool_version = tool_version;
         report.host.kernel = kernel;
         report.notes = notes;
+        report.mappings = mappings;
         report
     }
 }

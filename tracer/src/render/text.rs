@@ -8,6 +8,7 @@ use crate::model::{Beginning, Exit, Followed, Level, Process, Report};
 use super::layout::{Ink, cut_end, ink, wrap};
 use super::{loss, names, words};
 
+mod mappings;
 mod site;
 
 /// How many sites are shown; all of them are in the other outputs.
@@ -41,6 +42,7 @@ pub fn render(report: &Report, page: Page) -> String {
     totals(report, page, &mut lines);
     lines.push(String::new());
     sites(report, page, &mut lines);
+    mappings::push(report, page, &mut lines);
     lost(report, page, &mut lines);
     for note in &report.notes {
         lines.extend(wrap(&names::sanitize(note), "note  ", page.columns));
