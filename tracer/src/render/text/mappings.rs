@@ -1,7 +1,7 @@
 //! What was mapped, beside what the allocators hand out.
 
 use crate::model::{Extent, Frame, MappingKind, MappingSite, ProcessMappings, Report};
-use crate::render::layout::{Ink, cut_end, ink, width, wrap};
+use crate::render::layout::{Ink, ink, wrap};
 use crate::render::{names, words};
 
 use super::Page;
@@ -13,7 +13,7 @@ const SITES: usize = 3;
 /// Less is not worth a line.
 const WORTH_BYTES: u64 = 256 << 10;
 /// How many frames stand in a site's line.
-const FRAMES: usize = 4;
+const FRAMES: usize = 7;
 
 /// Appends what is mapped to `lines`.
 pub fn push(report: &Report, page: Page, lines: &mut Vec<String>) {
@@ -87,22 +87,24 @@ fn push_site(site: &MappingSite, page: Page, lines: &mut Vec<String>) {
         0 => String::new(),
         bytes => format!(" ({} reserved)", words::bytes(bytes)),
     };
-    let beginning = format!("      {:>10}", resident(extent));
-    let room = page.columns.saturating_sub(width(&beginning) + 2);
+    let beginning = format!("    {:>10}  ", resident(extent));
     let text = format!(
         "{}{what}{reserved} by {}",
         site.source.name(),
         frames.join(" < ")
     );
-    lines.push(format!("{beginning}  {}", cut_end(&text, room)));
+    lines.extend(wrap(&text, &beginning, page.columns));
 }
 
-/// Without the types of its arguments.
+/// Without the types of its arguments, and of its path the last two parts.
 fn short(frame: &Frame) -> String {
     let name = names::frame(frame);
-    match name.find('(') {
-        Some(at @ 1..) => name[..at].to_owned(),
-        _ => name,
+    let end = name.find(['(', '<']).filter(|end| *end > 0);
+    let name = &name[..end.unwrap_or(name.len())];
+    let parts: Vec<&str> = name.rsplitn(3, "::").take(2).collect();
+    match parts[..] {
+        [last, before] => format!("{before}::{last}"),
+        _ => name.to_owned(),
     }
 }
 
