@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what is missing, by package name (written for Debian 12).
-# usage: scripts/install.sh build|ebpf|test ...
+# usage: scripts/install.sh build|ebpf|test|vm ...
 #   build   what `cargo build` needs
 #   ebpf    what `cargo xtask ebpf` needs: a compiler with its library source, and bpf-linker
 #   test    what scripts/test.sh needs besides
+#   vm      what `cargo xtask vm` needs besides: QEMU, and what virtme-ng calls
 set -euo pipefail
 export PATH="$HOME/.cargo/bin:$PATH" DEBIAN_FRONTEND=noninteractive
 
@@ -82,6 +83,11 @@ tests() {
     component clippy clippy rust-web-clippy
 }
 
+vm() {
+    build
+    packages qemu-system-x86 busybox-static udev kmod file python3-venv zstd gpgv
+}
+
 # A subcommand of cargo: its name, rustup's, Debian's.
 component() {
     cargo "$1" --version >/dev/null 2>&1 && return
@@ -92,12 +98,13 @@ component() {
     fi
 }
 
-[ "$#" -gt 0 ] || fail "which of: build ebpf test?"
+[ "$#" -gt 0 ] || fail "which of: build ebpf test vm?"
 for group in "$@"; do
     case "$group" in
         build) build ;;
         ebpf) ebpf ;;
         test) tests ;;
-        *) fail "no group $group; there are build, ebpf and test" ;;
+        vm) vm ;;
+        *) fail "no group $group; there are build, ebpf, test and vm" ;;
     esac
 done

@@ -18,6 +18,7 @@ mod memleak;
 mod outputs;
 mod ownership;
 mod places;
+mod preemption;
 mod programs;
 mod redis;
 mod safety;

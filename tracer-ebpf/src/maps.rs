@@ -53,6 +53,11 @@ pub static THREADS: HashMap<u64, ThreadCalls> =
 #[map]
 pub static NEW_THREAD: Array<ThreadCalls> = Array::with_max_entries(1, 0);
 
+/// See the feature in Cargo.toml.
+#[cfg(feature = "per-cpu-scratch")]
+#[map]
+pub static SCRATCH: PerCpuArray<ThreadCalls> = PerCpuArray::with_max_entries(1, 0);
+
 #[map]
 pub static COUNTS: PerCpuArray<Count> = PerCpuArray::with_max_entries(COUNTERS, 0);
 

@@ -19,11 +19,23 @@ const COMMITTED: &str = "tracer/ebpf/memtrace.bpf.o";
 /// Where `--check` leaves the one it built; the suite runs on it.
 const CHECKED: &str = "target/ebpf/checked.bpf.o";
 
+/// Where the one stands that is wrong on purpose.
+const PER_CPU_SCRATCH: &str = "target/ebpf/per-cpu-scratch.bpf.o";
+
+/// Builds the object with the flaw that the test of preemption must find.
+pub fn build_flawed() -> anyhow::Result<()> {
+    let root = root()?;
+    let object = compile(&root, &toolchain::find()?, &["per-cpu-scratch"])?;
+    fs::write(root.join(PER_CPU_SCRATCH), object)?;
+    println!("{PER_CPU_SCRATCH}: wrong on purpose");
+    Ok(())
+}
+
 /// Builds the object and its record for committing.
 pub fn build() -> anyhow::Result<()> {
     let root = root()?;
     let toolchain = toolchain::find()?;
-    let object = compile(&root, &toolchain)?;
+    let object = compile(&root, &toolchain, &[])?;
     fs::create_dir_all(root.join("tracer/ebpf"))?;
     fs::write(root.join(COMMITTED), &object)?;
     Record::new(&root, &toolchain, &object)?.write(&root)?;
@@ -50,7 +62,7 @@ pub fn check() -> anyhow::Result<()> {
         bail!("{COMMITTED} is stale, its sources have changed: run cargo xtask ebpf and commit it");
     }
     let toolchain = toolchain::find()?;
-    let object = compile(&root, &toolchain)?;
+    let object = compile(&root, &toolchain, &[])?;
     fs::write(root.join(CHECKED), &object)?;
     if (&record.compiler, &record.linker) != (&toolchain.version, &toolchain.linker) {
         println!(
@@ -65,7 +77,7 @@ pub fn check() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn compile(root: &Path, toolchain: &Toolchain) -> anyhow::Result<Vec<u8>> {
+fn compile(root: &Path, toolchain: &Toolchain, features: &[&str]) -> anyhow::Result<Vec<u8>> {
     let target = root.join("target/ebpf");
     let cargo_home = env::var("CARGO_HOME")
         .or_else(|_| env::var("HOME").map(|home| format!("{home}/.cargo")))?;
@@ -91,6 +103,7 @@ fn compile(root: &Path, toolchain: &Toolchain) -> anyhow::Result<Vec<u8>> {
             "--package",
             "tracer-ebpf",
         ])
+        .arg(format!("--features={}", features.join(",")))
         .args(["--target", "bpfel-unknown-none", "--target-dir"])
         .arg(&target)
         .env("RUSTC", &toolchain.rustc)

@@ -24,8 +24,12 @@ enum Command {
     Ebpf {
         /// Build it beside the committed one instead, into
         /// target/ebpf/checked.bpf.o, and fail if the committed one is stale.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "per_cpu_scratch")]
         check: bool,
+        /// Build one that takes stacks in per-CPU scratch, which is wrong, into
+        /// target/ebpf/per-cpu-scratch.bpf.o: the test of preemption must fail on it.
+        #[arg(long)]
+        per_cpu_scratch: bool,
     },
     /// Measure what tracing costs, as root, and write docs/bench.md.
     Bench {
@@ -51,8 +55,12 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Ebpf { check: false } => ebpf::build(),
-        Command::Ebpf { check: true } => ebpf::check(),
+        Command::Ebpf { check: true, .. } => ebpf::check(),
+        Command::Ebpf {
+            per_cpu_scratch: true,
+            ..
+        } => ebpf::build_flawed(),
+        Command::Ebpf { .. } => ebpf::build(),
         Command::Bench { quick, names } => bench::run(&ebpf::root()?, &names, quick),
         Command::Vm {
             kernel,
