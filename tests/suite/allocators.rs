@@ -1,8 +1,11 @@
 //! Equality to the block and byte under other allocators than glibc's shared one.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
-use tests::{Build, Memtrace, Program, Truth, assert_exact, build, build_with, needs_tracing};
+use tests::{
+    Build, Memtrace, Program, Truth, assert_exact, build, build_with, is_prebuilt, needs_tracing,
+    program_path, programs_dir, wait_until,
+};
 use tracer::model::Report;
 
 use crate::exact::trace;
@@ -111,6 +114,94 @@ fn from_start(command: &mut Command) -> (Report, Truth) {
     let truth = memtrace.talk().truth();
     memtrace.talk().go();
     (memtrace.finish().report(), truth)
+}
+
+/// A Rust program with a jemalloc of its own, under the names that crates give it.
+#[test]
+fn rust_with_static_jemalloc() {
+    needs_tracing!();
+    let path = build_rust_with_jemalloc();
+    let (report, truth) = trace(&mut Program::ready_at(&path, &[]), &[]);
+    assert_found(&report, "jemalloc");
+    assert_eq!(report.totals.counts, truth.total());
+    assert_eq!(report.loss, []);
+    assert_eq!(report.unmatched_frees, 0);
+}
+
+/// Debian's jemalloc with the prefix of `tikv-jemallocator`, linked into Rust.
+fn build_rust_with_jemalloc() -> PathBuf {
+    const FUNCTIONS: [&str; 14] = [
+        "malloc",
+        "calloc",
+        "realloc",
+        "free",
+        "memalign",
+        "valloc",
+        "aligned_alloc",
+        "posix_memalign",
+        "mallocx",
+        "rallocx",
+        "xallocx",
+        "dallocx",
+        "sdallocx",
+        "mallctl",
+    ];
+    let path = program_path("rust_jemalloc");
+    if is_prebuilt(&path) {
+        return path;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut objcopy = Command::new("objcopy");
+    for function in FUNCTIONS {
+        objcopy.arg(format!("--redefine-sym={function}=_rjem_{function}"));
+    }
+    objcopy.arg(library("libjemalloc_pic.a", "libjemalloc-dev"));
+    succeed(objcopy.arg(directory.path().join("librjem.a")));
+    let mut rustc = Command::new("rustc");
+    rustc.args([
+        "--edition=2024",
+        "-Copt-level=1",
+        "-Cforce-frame-pointers=yes",
+    ]);
+    rustc.arg("-L").arg(directory.path());
+    rustc.args(["-lstatic=rjem", "-lstdc++", "-lm"]);
+    rustc.arg(programs_dir().join("rust_jemalloc.rs"));
+    succeed(rustc.arg("-o").arg(&path));
+    path
+}
+
+fn succeed(command: &mut Command) {
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {errors}");
+}
+
+/// An allocator that comes in mid-run is covered from its arrival on, however
+/// often it came and went before, and libc's beside it all the while.
+#[test]
+fn arrives_in_mid_run() {
+    needs_tracing!();
+    // jemalloc cannot: its thread-local variables need room from the start.
+    let mimalloc = library("libmimalloc.so.2", "libmimalloc2.0");
+    let path = build_with(&Build {
+        name: "arrives",
+        variant: "",
+        flags: &["-ldl"],
+    });
+    for times in ["0", "20"] {
+        let mut program = Program::ready_at(&path, &[&mimalloc, times]);
+        let mut memtrace = Memtrace::attach(program.pid(), &[]);
+        program.talk.go();
+        assert_eq!(program.talk.line(), "{\"event\":\"loaded\"}");
+        wait_until("it has its probes", || {
+            memtrace.process().errors_so_far().contains("mimalloc")
+        });
+        let truth = program.work();
+        let report = memtrace.end().report();
+        assert!(program.end().success());
+        assert_found(&report, "mimalloc");
+        assert_exact(&report, &truth);
+    }
 }
 
 /// A static program has its allocator in itself, at a fixed address or not.

@@ -37,6 +37,19 @@ pub fn programs_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("programs")
 }
 
+/// Where a program is to be that a test builds itself.
+#[must_use]
+pub fn program_path(name: &str) -> PathBuf {
+    directory().join(name)
+}
+
+/// Whether it is not to be built again. Under emulation a compiler takes
+/// seconds: the VM lane brings what the host's run of the suite built.
+#[must_use]
+pub fn is_prebuilt(path: &Path) -> bool {
+    std::env::var_os("MEMTRACE_PREBUILT").is_some() && path.exists()
+}
+
 /// Builds a program in the usual way; where it is.
 #[must_use]
 pub fn build(name: &str) -> PathBuf {
@@ -79,9 +92,7 @@ pub(super) fn target_dir() -> PathBuf {
 }
 
 fn compile(name: &str, path: &Path, flags: &[&str]) {
-    // Under emulation a compiler takes seconds: the VM lane brings what the
-    // host's run of the suite built.
-    if std::env::var_os("MEMTRACE_PREBUILT").is_some() && path.exists() {
+    if is_prebuilt(path) {
         return;
     }
     let c = programs_dir().join(format!("{name}.c"));

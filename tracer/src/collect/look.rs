@@ -179,9 +179,12 @@ impl Session {
             self.note_once(format!("Not covered: {what}."));
         }
         if !came.is_empty() {
+            let came = came.join(" and ");
+            (self.news).push(format!(
+                "process {pid} has loaded {came}, which is traced too now"
+            ));
             self.note_once(format!(
-                "Process {pid} loaded {} in mid-run: what that allocated in its first moments is not counted.",
-                came.join(" and ")
+                "Process {pid} loaded {came} in mid-run: what that allocated in its first moments is not counted."
             ));
             let space = &mut self.spaces[index];
             space.process.allocator = names_of(&found.allocators);

@@ -27,6 +27,9 @@ use super::{CollectError, maps};
 const MAPPINGS_MAX: usize = 65_536;
 /// What the kernel calls its own code in a process.
 const VDSO: &[u8] = b"[vdso]";
+/// How often files that could not be opened bring another look: most had gone
+/// by then and come back, some never can be.
+const RETRIES_MAX: u32 = 32;
 /// Most files held open for a target.
 const FILES_MAX: usize = 512;
 
@@ -78,6 +81,7 @@ pub struct Mappings {
     /// Generations rise from each to the next, with gaps for what nobody looked at.
     looks: Vec<Look>,
     layout: Vec<(u64, u64, u64, u64)>,
+    retries: u32,
     files: HashMap<((u32, u32), u64), Arc<MappedFile>>,
     /// Code without a file, now or once: first address to first address behind.
     generated: BTreeMap<u64, u64>,
@@ -122,7 +126,19 @@ impl Mappings {
             mappings,
         });
         self.layout = layout;
+        if self.forget_unopened() && self.retries < RETRIES_MAX {
+            // Unmapped after the look, and maybe mapped there again by now.
+            self.retries += 1;
+            self.layout.clear();
+        }
         Ok((number != generation).then_some(number))
+    }
+
+    /// Whether there are files that could not be opened; they are to be tried again.
+    fn forget_unopened(&mut self) -> bool {
+        let all = self.files.len();
+        self.files.retain(|_, file| file.file.is_some());
+        self.files.len() < all
     }
 
     /// How often the mapped files have changed.
