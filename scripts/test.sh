@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Sets a machine up and passes every test: style, the eBPF object rebuilt and
 # checked, unit and property tests, fuzz targets for a bounded time, and the
-# suite with real eBPF on the rebuilt object, as root. A step that fails does
-# not keep the next ones from being tried; the summary tells which did.
+# suite with real eBPF on the rebuilt object, as root; then parts of the suite
+# on Debian's other kernels, emulated. A step that fails does not keep the next
+# ones from being tried; the summary tells which did.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 export PATH="$HOME/.cargo/bin:$PATH"
@@ -48,8 +49,31 @@ suite() {
         cargo test --locked --quiet --package tests -- --test-threads=2
 }
 
+# on_kernel SERIES PREEMPT OBJECT TEST…: tests of the suite in QEMU, with the
+# programs that the host's run of the suite built.
+on_kernel() {
+    local kernel=$1 preempt=$2 object=$3 binary
+    shift 3
+    [ -e "$object" ] || { echo "no eBPF object $object, see above"; return 1; }
+    binary=$(cargo test --locked --package tests --test suite --no-run --message-format=json 2>/dev/null |
+        sed -n 's/.*"executable":"\([^"]*\/suite-[^"]*\)".*/\1/p')
+    cargo xtask vm --kernel "$kernel" ${preempt:+--preempt "$preempt"} -- \
+        env MEMTRACE_PREBUILT=1 MEMTRACE_PATIENCE=10 MEMTRACE_EBPF_OBJECT="$object" \
+        MEMTRACE_BIN="$target/debug/memtrace" ${expect:+"$expect"} "$binary" --test-threads=2 "$@"
+}
+
+flawed="$PWD/target/ebpf/per-cpu-scratch.bpf.o"
+
+# What must be found where a program can be preempted in its midst.
+corruption() {
+    cargo xtask ebpf --per-cpu-scratch &&
+        expect=MEMTRACE_EXPECT_CORRUPTION=1 on_kernel 6.12 full "$flawed" preemption
+}
+
+ledger_tests=(exact:: allocators:: ownership:: threads:: preemption mappings::storm mappings::from)
+
 echo "== install what is missing"
-scripts/install.sh build ebpf test || exit
+scripts/install.sh build ebpf test vm || exit
 step "format" cargo fmt --all --check
 step "clippy" style
 step "eBPF object" cargo xtask ebpf --check
@@ -57,6 +81,10 @@ step "unit and property tests" unit_tests
 [ -d fuzz ] && step "fuzz targets" fuzz
 step "suite: build" suite_build
 step "suite: real programs under real eBPF" suite
+step "Linux 6.1: ledger, allocators, mappings" on_kernel 6.1 "" "$rebuilt" "${ledger_tests[@]}"
+step "Linux 5.10: load, attach, count" on_kernel 5.10 "" "$rebuilt" exact::every_function
+step "Linux 6.12, preempt=full: stacks stay whole" on_kernel 6.12 full "$rebuilt" preemption
+step "Linux 6.12, preempt=full: per-CPU scratch is found out" corruption
 
 echo "== summary"
 printf '%s\n' "${summary[@]}"

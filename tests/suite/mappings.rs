@@ -203,3 +203,36 @@ fn from_start() {
     let kept = by_function(process, "keep_mapped");
     assert_eq!(kept.resident_bytes, truth.value("kept_resident"));
 }
+
+/// A million small objects of Python's are a few arenas: they are told as growth
+/// of its pool, and the bytes are those of the arenas.
+#[test]
+fn pymalloc_is_named() {
+    needs_tracing!();
+    const SCRIPT: &str = "import sys
+print('ready', flush=True); sys.stdin.readline()
+kept = [(number,) for number in range(400000)]
+print('done', flush=True); sys.stdin.readline()";
+    // The machine's, and Debian's own, which has no symbols.
+    for python in ["python3", "/usr/bin/python3"] {
+        if !has_program(python) {
+            eprintln!("SKIPPED mappings::pymalloc_is_named: no {python}");
+            continue;
+        }
+        let mut python = Program::start(Command::new(python).args(["-c", SCRIPT]));
+        assert_eq!(python.talk.line(), "ready");
+        let memtrace = Memtrace::attach(python.pid(), &[]);
+        python.talk.go();
+        assert_eq!(python.talk.line(), "done");
+        let report = memtrace.end().report();
+        python.talk.go();
+        assert!(python.wait().success());
+        let is_named = |pool: &String| pool.starts_with("pymalloc");
+        let sites = only(&report).sites.iter();
+        let pools = sites.filter(|site| site.pool.as_ref().is_some_and(is_named));
+        let resident = sum(pools.map(|site| &site.extent)).resident_bytes;
+        // A tuple of one has 48 bytes with the collector's, an int 32; some stood free.
+        let expected = 400_000 * 74..400_000 * 82;
+        assert!(expected.contains(&resident), "{resident}");
+    }
+}

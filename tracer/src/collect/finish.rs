@@ -15,6 +15,7 @@ use super::{
     footprint::glibc_chunk,
     mapped::{self as mappings, Measured},
     names::{Place, places},
+    pools,
     space::Space,
 };
 use crate::{
@@ -298,6 +299,7 @@ fn name_sites(
                 source,
                 counts: Counts::default(),
                 oldest_seconds: 0.0,
+                pool: pools::grown(source, &frames).map(str::to_owned),
                 frames,
             });
         site.counts += counts_of(kernel_site);

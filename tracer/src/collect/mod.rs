@@ -18,6 +18,7 @@ mod mappings;
 pub mod maps;
 mod names;
 mod overhead;
+mod pools;
 mod session;
 mod space;
 mod target;

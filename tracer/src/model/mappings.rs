@@ -70,6 +70,10 @@ pub struct MappingSite {
     /// How much.
     #[serde(flatten)]
     pub extent: Extent,
+    /// The pool above the allocator that grew here, such as `pymalloc`: the stack
+    /// is that of whoever came when it was full, not of what it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     /// Innermost first: the first called the system call's function.
     pub frames: Vec<Frame>,
 }

@@ -20,6 +20,10 @@ pub struct Site {
     /// Age of the oldest live block at the end of the window, seconds; 0 if none is live.
     #[serde(serialize_with = "super::seconds::serialize")]
     pub oldest_seconds: f64,
+    /// The pool above the allocator that grew here, such as `pymalloc`: the stack
+    /// is that of whoever came when it was full, not of what it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     /// Innermost first: the first is the function that called the allocator.
     /// Empty where the stack was lost (see the report's `loss`).
     pub frames: Vec<Frame>,

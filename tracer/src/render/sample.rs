@@ -28,6 +28,7 @@ fn site(number: u64, source: Source, counts: Counts, frames: Vec<Frame>) -> Site
         source,
         counts,
         oldest_seconds,
+        pool: None,
         frames,
     }
 }
@@ -164,6 +165,7 @@ fn mappings() -> Mappings {
         source: Source::Mprotect,
         kind,
         extent,
+        pool: Some("V8 zone".to_owned()),
         frames: vec![
             frame(
                 "v8::internal::Heap::Grow(int)",
@@ -317,6 +319,7 @@ fn any_site() -> impl Strategy<Value = Site> {
                 source,
                 counts,
                 oldest_seconds,
+                pool: None,
                 frames,
             },
         )
@@ -407,6 +410,7 @@ fn any_mapping_site() -> impl Strategy<Value = MappingSite> {
         source: site.source,
         kind,
         extent,
+        pool: site.pool,
         frames: site.frames,
     })
 }

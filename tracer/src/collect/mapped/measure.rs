@@ -9,6 +9,7 @@ use crate::{
     collect::{
         Session,
         finish::{places_of, site_id},
+        pools,
         space::Space,
     },
     model::{Extent, Frame, MappingKind, MappingSite, Mappings, ProcessMappings, Source},
@@ -119,11 +120,15 @@ fn with_sites(
                 source,
                 kind,
                 extent: Extent::default(),
+                pool: pools::grown(source, &frames).map(str::to_owned),
                 frames,
             })
             .extent += extent;
     }
     sums.sites = found.into_values().collect();
+    for site in sums.sites.iter_mut().filter(|site| site.pool.is_none()) {
+        site.pool = pools::guessed(&site.frames, site.extent.usable_bytes).map(str::to_owned);
+    }
     sums.sites.sort_unstable_by(|a, b| {
         let order = |site: &MappingSite| (site.extent.resident_bytes, site.extent.usable_bytes);
         order(b)

@@ -88,8 +88,12 @@ fn push_site(site: &MappingSite, page: Page, lines: &mut Vec<String>) {
         bytes => format!(" ({} reserved)", words::bytes(bytes)),
     };
     let beginning = format!("    {:>10}  ", resident(extent));
+    let pool = match &site.pool {
+        Some(pool) => format!(" as growth of a pool ({})", names::sanitize(pool)),
+        None => String::new(),
+    };
     let text = format!(
-        "{}{what}{reserved} by {}",
+        "{}{what}{reserved}{pool} by {}",
         site.source.name(),
         frames.join(" < ")
     );

@@ -28,6 +28,9 @@ pub fn push(
         site.source.name(),
         words::seconds(site.oldest_seconds)
     );
+    if let Some(pool) = &site.pool {
+        figures = format!("{figures}, growth of a pool ({})", names::sanitize(pool));
+    }
     if report.processes.len() > 1 {
         figures = format!("{figures}, in {}", names::process_of(report, site.process));
     }
