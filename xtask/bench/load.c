@@ -4,10 +4,14 @@
 //                           answers CPU ns and wall ns a pair
 //   live N                  allocates N blocks of 48 bytes and keeps them
 //   rate R SECONDS          R pairs a second
+//   maps N                  N mappings of 64 KiB, touched and unmapped; answers as pairs
+//   calls N                 N system calls that do nothing; answers as pairs
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,6 +60,24 @@ static void run_pairs(int threads) {
     printf("%.1f %.1f\n", cpu / all, wall / all);
 }
 
+// Of mappings, or of calls that do nothing.
+static void run_calls(int count, int maps) {
+    double cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID), wall = clock_ns(CLOCK_MONOTONIC);
+    for (int i = 0; i < count; i++) {
+        if (!maps) {
+            syscall(SYS_getppid);
+            continue;
+        }
+        char *start = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (start == MAP_FAILED) exit(3);
+        for (int page = 0; page < 16; page++) start[page * 4096] = 1;
+        munmap(start, 65536);
+    }
+    cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    wall = clock_ns(CLOCK_MONOTONIC) - wall;
+    printf("%.1f %.1f\n", cpu / count, wall / count);
+}
+
 static void run_rate(int rate, int seconds) {
     struct timespec pause = {0, 1000000};
     double start = clock_ns(CLOCK_MONOTONIC);
@@ -80,6 +102,8 @@ int main(int count, char **arguments) {
             pairs = atoi(arguments[2]);
             depth = atoi(arguments[3]);
             run_pairs(atoi(arguments[4]));
+        } else if (!strcmp(arguments[1], "maps") || !strcmp(arguments[1], "calls")) {
+            run_calls(atoi(arguments[2]), arguments[1][0] == 'm');
         } else if (!strcmp(arguments[1], "live")) {
             for (int i = 0; i < atoi(arguments[2]); i++) {
                 void *volatile kept = malloc(48);

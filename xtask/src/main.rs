@@ -36,7 +36,7 @@ enum Command {
         /// Measure each thing once, to see that it works. Writes nothing.
         #[arg(long)]
         quick: bool,
-        /// Only these: pair, peers, threads, node, follow, daemon, memory, latency. Writes nothing.
+        /// Only these: pair, peers, threads, allocators, node, mappings, follow, daemon, memory, latency. Writes nothing.
         names: Vec<String>,
     },
     /// Run a command as root on another kernel, emulated, over this machine's files.

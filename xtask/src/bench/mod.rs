@@ -1,10 +1,12 @@
 //! `cargo xtask bench`: what tracing costs, against goals, written to
 //! `docs/bench.md`. One file a benchmark; the rest is what they share.
 
+mod allocators;
 mod daemon;
 mod follow;
 mod latency;
 mod load;
+mod mappings;
 mod measure;
 mod memory;
 mod node;
@@ -46,7 +48,9 @@ const BENCHMARKS: &[(&str, Measure)] = &[
     ("pair", pair::run),
     ("peers", peers::run),
     ("threads", threads::run),
+    ("allocators", allocators::run),
     ("node", node::run),
+    ("mappings", mappings::run),
     ("follow", follow::run),
     ("daemon", daemon::run),
     ("memory", memory::run),
