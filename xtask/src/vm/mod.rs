@@ -95,6 +95,11 @@ pub fn run(
         .arg(image)
         // A guest hangs on the /dev/kvm of a machine that is a guest itself.
         .args(["--disable-kvm", "--disable-microvm"])
+        // With a thread for each processor one of them can keep an `int3` that
+        // the other has patched away, and never comes past it: the kernel
+        // patches what every system call runs through when BPF's statistics
+        // are turned on.
+        .arg("--qemu-opts=-accel tcg,thread=single")
         .args(["--user", "root", "--memory", MEMORY, "--cpus", "2"])
         .arg("--rwdir")
         .arg(&target);

@@ -122,11 +122,14 @@ impl Intervals {
         }
     }
 
-    /// Protects `[start, end)`. What was only reserved is `origin`'s once it is usable.
+    /// Protects `[start, end)`. What was only reserved is `origin`'s once it is
+    /// usable, and so is what nobody had seen: a comparison can be ahead of the events.
     pub fn protect(&mut self, start: u64, end: u64, usable: bool, origin: Origin) {
         let changed: Vec<Interval> = self
             .within(start, end)
-            .filter(|interval| interval.about.usable != usable)
+            .filter(|Interval { about, .. }| {
+                about.usable != usable || (usable && about.origin == Origin::Unseen)
+            })
             .collect();
         for Interval { start, end, about } in changed {
             let origin = if usable { origin } else { about.origin };
