@@ -2,6 +2,7 @@
 // Arguments: steps, seed, threads. Nothing here allocates.
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "truth.h"
 
@@ -128,6 +129,8 @@ int main(int count, char **arguments) {
     unsigned long seed = count > 2 ? strtoul(arguments[2], NULL, 10) : 1;
     unsigned long threads = count > 3 ? strtoul(arguments[3], NULL, 10) : 1;
     pthread_t ids[8];
+    // What is touched is what is resident, page by page.
+    must(!prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), "prctl");
     wait_for_go();
     for (unsigned long index = 0; index < threads; index++) {
         storms[index].state = seed + index * 977;
