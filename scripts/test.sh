@@ -58,7 +58,7 @@ on_kernel() {
     binary=$(cargo test --locked --package tests --test suite --no-run --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*\/suite-[^"]*\)".*/\1/p')
     cargo xtask vm --kernel "$kernel" ${preempt:+--preempt "$preempt"} -- \
-        env MEMTRACE_PREBUILT=1 MEMTRACE_PATIENCE=10 MEMTRACE_EBPF_OBJECT="$object" \
+        env MEMTRACE_MUST_TRACE=1 MEMTRACE_PREBUILT=1 MEMTRACE_PATIENCE=10 MEMTRACE_EBPF_OBJECT="$object" \
         MEMTRACE_BIN="$target/debug/memtrace" ${expect:+"$expect"} "$binary" --test-threads=2 "$@"
 }
 

@@ -10,12 +10,15 @@ mod support;
 
 pub use support::*;
 
-/// Ends the test where nothing can be traced, saying so by its name.
+/// Ends the test where nothing can be traced, saying so by its name; fails it
+/// where `MEMTRACE_MUST_TRACE` says that everything can be.
 #[macro_export]
 macro_rules! needs_tracing {
     () => {
         if let Some(reason) = $crate::cannot_trace() {
             let thread = std::thread::current();
+            let must = std::env::var_os("MEMTRACE_MUST_TRACE").is_some();
+            assert!(!must, "cannot trace: {reason}");
             eprintln!("SKIPPED {}: {reason}", thread.name().unwrap_or("?"));
             return;
         }

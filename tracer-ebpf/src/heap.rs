@@ -208,6 +208,8 @@ fn leave(registers: Registers, function: Function, stack_pointer: u64, code: u64
         return None;
     }
     let weight_shift = weight_of(control, call.size)?;
+    #[cfg(feature = "per-cpu-scratch")]
+    let record = crate::maps::SCRATCH.get_ptr_mut(0)?;
     let (site, counters) = stack::site_of(code, registers.frame_pointer(), control, record, &call)?;
     let block = Block {
         size: call.size,

@@ -48,10 +48,6 @@ fn take(
     calls: *mut ThreadCalls,
     call: &Call,
 ) -> Result<(u64, *mut Site), Counter> {
-    #[cfg(feature = "per-cpu-scratch")]
-    let calls = crate::maps::SCRATCH
-        .get_ptr_mut(0)
-        .ok_or(Counter::StackUnreadable)?;
     // SAFETY: the thread's own record; only this thread's programs use its scratch.
     let (scratch, window) = unsafe { (&mut (*calls).scratch, &mut (*calls).window) };
     let settings = SPACE_SETTINGS
