@@ -30,7 +30,7 @@ use tracer_common::{
 use crate::{
     arch::{Registers, ends_with_call, system_call},
     heap::{open_gate, thread_calls},
-    maps::{MAPPING_EVENTS, THREADS, count},
+    maps::{MAPPING_EVENTS, count},
     space, stack,
 };
 
@@ -162,9 +162,9 @@ fn left(call: u64, registers: *const pt_regs, result: u64) -> Option<()> {
         }
         _ => (MappingKind::Break, Some(Source::Brk)),
     };
-    event.kind = kind as u32;
-    if let Some(source) = source {
-        add_origin(&mut event, registers, source);
+    match source {
+        Some(source) => add_origin(&mut event, registers, kind, source)?,
+        None => event.kind = kind as u32,
     }
     // Last, so that it is after the call, and before anyone hears of it.
     event.time = now();
@@ -174,23 +174,37 @@ fn left(call: u64, registers: *const pt_regs, result: u64) -> Option<()> {
 
 /// Who asked: an allocator, or the program, whose stack is then taken.
 #[inline(always)]
-fn add_origin(event: &mut MappingEvent, registers: Registers, source: Source) {
+fn add_origin(
+    event: &mut MappingEvent,
+    registers: Registers,
+    kind: MappingKind,
+    source: Source,
+) -> Option<()> {
+    let control = open_gate()?;
     let stack_pointer = registers.stack_pointer();
-    if let Some(calls) = THREADS.get_ptr_mut(bpf_get_current_pid_tgid()) {
-        // SAFETY: the thread's own record.
-        let calls = unsafe { &*calls };
-        let within = |call: &Call| call.is_pending() && stack_pointer < call.stack_pointer;
-        if within(&calls.current) || within(&calls.suspended) {
-            event.flags |= BY_ALLOCATOR;
-            return;
-        }
-    }
-    let Some(control) = open_gate() else { return };
-    let Some(calls) = thread_calls(event.length) else {
-        return;
+    let calls = thread_calls(event.length)?;
+    // Through the map: the verifier then no longer knows which call it was, and
+    // checks what follows once, not once for each (6.12 gives up on it).
+    // SAFETY: the thread's own record; its scratch is not in use.
+    let (kind, function) = unsafe {
+        let window = &raw mut (*calls).window;
+        (*window)[0] = kind as u64;
+        (*window)[1] = Function::new(source, Shape::Size, 0).cookie();
+        (
+            core::ptr::read_volatile(&raw const (*window)[0]),
+            core::ptr::read_volatile(&raw const (*window)[1]),
+        )
     };
+    event.kind = kind as u32;
+    // SAFETY: the thread's own record.
+    let pending = unsafe { [&(*calls).current, &(*calls).suspended] };
+    let within = |call: &Call| call.is_pending() && stack_pointer < call.stack_pointer;
+    if within(pending[0]) || within(pending[1]) {
+        event.flags |= BY_ALLOCATOR;
+        return Some(());
+    }
     let call = Call {
-        function: Function::new(source, Shape::Size, 0),
+        function: Function::from_cookie(function),
         space: event.space,
         stack_pointer,
         size: event.length,
@@ -198,10 +212,9 @@ fn add_origin(event: &mut MappingEvent, registers: Registers, source: Source) {
         taken: Block::default(),
     };
     let code = caller(stack_pointer).unwrap_or(registers.code());
-    if let Some((site, _)) = stack::site_of(code, registers.frame_pointer(), control, calls, &call)
-    {
-        event.site = site;
-    }
+    let (site, _) = stack::site_of(code, registers.frame_pointer(), control, calls, &call)?;
+    event.site = site;
+    Some(())
 }
 
 /// libc's functions for these calls have no frame: the return address stands
