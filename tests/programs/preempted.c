@@ -5,7 +5,7 @@
 
 #include "truth.h"
 
-#define DEPTH 24
+#define DEPTH 100
 
 static unsigned long rounds;
 
