@@ -76,7 +76,7 @@ ebpf() {
 tests() {
     build
     packages g++ gdb bpftool sqlite3 nginx-light redis-server procps util-linux binutils \
-        musl-tools libjemalloc2 libjemalloc-dev libtcmalloc-minimal4 libmimalloc2.0
+        musl-tools libjemalloc2 libjemalloc-dev libtcmalloc-minimal4 libgoogle-perftools-dev libmimalloc2.0
     program node nodejs
     program python3 python3
     component fmt rustfmt rustfmt-web

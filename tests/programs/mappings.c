@@ -98,8 +98,8 @@ static void step(struct storm *storm) {
             else *(volatile char *)&part[page * PAGE];
         }
         break;
-    default:
-        must(!madvise(part, count * PAGE, MADV_DONTNEED), "madvise");
+    default: // What may be dropped is still there until the kernel wants it.
+        must(!madvise(part, count * PAGE, next(storm, 3) ? MADV_DONTNEED : MADV_FREE), "madvise");
     }
 }
 
@@ -116,6 +116,14 @@ SITE_FUNCTION static char *keep_mapped(unsigned long pages) {
 
 SITE_FUNCTION static char *reserve(unsigned long pages) {
     return mmap(NULL, pages * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+// Shared memory: a part of it is given back, for all who have it.
+SITE_FUNCTION static void share(unsigned long pages) {
+    char *start = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    must(start != MAP_FAILED, "mmap shared");
+    touch(start, pages, 1);
+    must(!madvise(start, pages / 4 * PAGE, MADV_REMOVE), "remove");
 }
 
 SITE_FUNCTION static void make_usable(char *start, unsigned long pages) {
@@ -146,6 +154,7 @@ int main(int count, char **arguments) {
     char *reserved = reserve(5000);
     make_usable(reserved + 1000 * PAGE, 200);
     touch(reserved + 1000 * PAGE, 200, 1);
+    share(400);
     // An allocator's mapping is not the program's.
     char *block = malloc(3000 * PAGE);
     touch(block, 3000, 3);
@@ -153,6 +162,7 @@ int main(int count, char **arguments) {
     tell("kept_usable", 900 * PAGE);
     tell("reserved", 4800 * PAGE);
     tell("made_usable", 200 * PAGE);
+    tell("shared_resident", 300 * PAGE);
     tell("allocator_resident", 1000 * PAGE);
     finish();
     return 0;

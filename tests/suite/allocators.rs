@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 
 use tests::{
     Build, Memtrace, Program, Truth, assert_exact, build, build_with, is_prebuilt, needs_tracing,
-    program_path, programs_dir, wait_until,
+    program_path, programs_dir, target_dir, wait_until,
 };
 use tracer::model::Report;
 
@@ -79,15 +79,18 @@ fn jemalloc_own_functions() {
     assert_exact(&report, &truth);
 }
 
-const MUSL: &str = "-specs=/usr/lib/x86_64-linux-musl/musl-gcc.specs";
+pub const MUSL: [&str; 2] = [
+    "-DWITHOUT_PVALLOC",
+    "-specs=/usr/lib/x86_64-linux-musl/musl-gcc.specs",
+];
 
 /// musl, whose loader is its libc, and a static program of it.
 #[test]
 fn musl() {
     needs_tracing!();
     for (variant, flags) in [
-        ("-musl", &["-DWITHOUT_PVALLOC", MUSL][..]),
-        ("-musl-static", &["-DWITHOUT_PVALLOC", MUSL, "-static"]),
+        ("-musl", &MUSL[..]),
+        ("-musl-static", &[MUSL[0], MUSL[1], "-static"]),
     ] {
         let path = build_with(&Build {
             name: "functions",
@@ -116,16 +119,31 @@ fn from_start(command: &mut Command) -> (Report, Truth) {
     (memtrace.finish().report(), truth)
 }
 
-/// A Rust program with a jemalloc of its own, under the names that crates give it.
+/// Rust programs with an allocator of their own, under the names that crates
+/// give it: `tikv-jemallocator`'s jemalloc, the `mimalloc` crate.
 #[test]
-fn rust_with_static_jemalloc() {
+fn rust_with_its_own() {
     needs_tracing!();
-    let path = build_rust_with_jemalloc();
-    let (report, truth) = trace(&mut Program::ready_at(&path, &[]), &[]);
-    assert_found(&report, "jemalloc");
-    assert_eq!(report.totals.counts, truth.total());
-    assert_eq!(report.loss, []);
-    assert_eq!(report.unmatched_frees, 0);
+    for (allocator, path) in [
+        ("jemalloc", build_rust_with_jemalloc()),
+        ("mimalloc", example("rust_mimalloc")),
+    ] {
+        let (report, truth) = trace(&mut Program::ready_at(&path, &[]), &[]);
+        assert_found(&report, allocator);
+        assert_eq!(report.totals.counts, truth.total(), "{allocator}");
+        assert_eq!(report.loss, []);
+        assert_eq!(report.unmatched_frees, 0);
+    }
+}
+
+/// A program that was built with the suite.
+fn example(name: &str) -> PathBuf {
+    let path = target_dir().join("examples").join(name);
+    assert!(
+        path.exists(),
+        "cargo build --package tests --example {name}"
+    );
+    path
 }
 
 /// Debian's jemalloc with the prefix of `tikv-jemallocator`, linked into Rust.
@@ -202,6 +220,26 @@ fn arrives_in_mid_run() {
         assert_found(&report, "mimalloc");
         assert_exact(&report, &truth);
     }
+}
+
+/// tcmalloc linked into a program.
+#[test]
+fn static_tcmalloc() {
+    needs_tracing!();
+    library("libtcmalloc_minimal.a", "libgoogle-perftools-dev");
+    let path = build_with(&Build {
+        name: "functions",
+        variant: "-tcmalloc",
+        flags: &[
+            "-DWITHOUT_PVALLOC",
+            "-Wl,--whole-archive,-l:libtcmalloc_minimal.a,--no-whole-archive,--no-as-needed",
+            "-lstdc++",
+            "-lm",
+        ],
+    });
+    let (report, truth) = trace(&mut Program::ready_at(&path, &[]), &[]);
+    assert_found(&report, "tcmalloc");
+    assert_exact(&report, &truth);
 }
 
 /// A static program has its allocator in itself, at a fixed address or not.

@@ -4,8 +4,8 @@
 use std::{fs, process::Command};
 
 use tests::{
-    Memtrace, Program, Truth, assert_exact, build, by_function, memtrace, needs_tracing, total_of,
-    wait_until,
+    Memtrace, Program, Truth, assert_exact, build, by_function, has_program, memtrace,
+    needs_tracing, total_of, wait_until,
 };
 use tracer::model::{Beginning, Exit, Process, Report};
 
@@ -222,4 +222,47 @@ fn several_processes() {
             assert!(program.end().success());
         }
     }
+}
+
+/// `npm test` under `memtrace run`: npm, its shell and the test's node each
+/// have a ledger, and what the test kept is in its own.
+#[test]
+fn npm_test() {
+    needs_tracing!();
+    if !has_program("npm") {
+        eprintln!("SKIPPED follow::npm_test: no npm");
+        return;
+    }
+    let package = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(package.path().join(name), text).unwrap();
+    write(
+        "package.json",
+        r#"{"name": "kept", "version": "1.0.0", "scripts": {"test": "node --test"}}"#,
+    );
+    write(
+        "kept.test.js",
+        "require('node:test')('keeps', () => {
+            globalThis.kept = Array.from({length: 64}, () => Buffer.allocUnsafeSlow(1 << 20));
+        });",
+    );
+    let mut npm = Command::new("npm");
+    npm.arg("test").current_dir(package.path());
+    npm.env("npm_config_update_notifier", "false");
+    let finished = Memtrace::run(&[], &mut npm).finish();
+    let report = finished.report();
+    assert!(finished.status.success(), "{}", finished.stderr);
+    let names: Vec<&str> = (report.processes.iter())
+        .map(|process| process.executable.rsplit('/').next().unwrap_or_default())
+        .collect();
+    assert!(names.contains(&"dash"), "{names:?}");
+    assert!(
+        names.iter().filter(|name| **name == "node").count() >= 3,
+        "{names:?}"
+    );
+    let kept = report.processes.iter().filter(|process| {
+        let sites = report.sites.iter();
+        let mut own = sites.filter(|site| site.process == process.id);
+        own.any(|site| site.counts.allocated_bytes >= 64 << 20)
+    });
+    assert_eq!(kept.count(), 1);
 }

@@ -90,6 +90,8 @@ fn storm() {
         let usable = by_function(process, "make_usable");
         assert_eq!(usable.usable_bytes, truth.value("made_usable"));
         assert_eq!(usable.resident_bytes, truth.value("made_usable"));
+        let shared = by_function(process, "share");
+        assert_eq!(shared.resident_bytes, truth.value("shared_resident"));
         // And malloc's own page in front of the block.
         let allocator = process.allocator.resident_bytes;
         let block = truth.value("allocator_resident");

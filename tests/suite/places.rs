@@ -6,12 +6,13 @@ use std::{
     process::Command,
 };
 
+use tempfile::TempDir;
 use tests::{
-    Build, Memtrace, Program, assert_exact, build, build_with, by_function, needs_tracing,
-    run_tool, wait_until,
+    Build, Memtrace, Program, assert_exact, build, build_with, by_function, memtrace,
+    needs_tracing, run_tool, total_of, wait_until,
 };
 
-use crate::exact::trace;
+use crate::{allocators::MUSL, exact::trace};
 
 fn library(variant: &'static str, flags: &'static [&'static str]) -> PathBuf {
     build_with(&Build {
@@ -24,7 +25,6 @@ fn library(variant: &'static str, flags: &'static [&'static str]) -> PathBuf {
 /// An address is another function once a library has gone and another has
 /// come to its place: each keeps its name.
 #[test]
-#[ignore = "open: one in four times the first library's stacks have no names, when it goes before its loading was looked at"]
 fn libraries_that_take_turns() {
     needs_tracing!();
     let first = library("-first.so", &["-shared", "-fPIC", "-DSITE_NAME=in_first"]);
@@ -89,21 +89,32 @@ fn deleted_libc() {
     assert_exact(&report, &truth);
 }
 
+/// A root with programs and what they need.
+fn root_with(programs: &[(PathBuf, Vec<PathBuf>)]) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (program, needed) in programs {
+        let name = program.file_name().unwrap();
+        fs::copy(program, root.path().join(name)).unwrap();
+        for path in needed {
+            let place = root.path().join(path.strip_prefix("/").unwrap());
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::copy(path, &place).unwrap();
+        }
+    }
+    fs::create_dir(root.path().join("tmp")).unwrap();
+    root
+}
+
+fn with_needed(program: PathBuf) -> (PathBuf, Vec<PathBuf>) {
+    let needed = needed(&program);
+    (program, needed)
+}
+
 /// A target in another root, with a libc and a perf map of its own.
 #[test]
 fn another_root() {
     needs_tracing!();
-    let root = tempfile::tempdir().unwrap();
-    for name in ["functions", "jit"] {
-        let program = build(name);
-        fs::copy(&program, root.path().join(name)).unwrap();
-        for path in needed(&program) {
-            let place = root.path().join(path.strip_prefix("/").unwrap());
-            fs::create_dir_all(place.parent().unwrap()).unwrap();
-            fs::copy(&path, &place).unwrap();
-        }
-    }
-    fs::create_dir(root.path().join("tmp")).unwrap();
+    let root = root_with(&["functions", "jit"].map(|name| with_needed(build(name))));
     let chroot = |arguments: &[&str]| {
         let mut command = Command::new("chroot");
         command.arg(root.path()).args(arguments);
@@ -116,6 +127,61 @@ fn another_root() {
     assert_eq!(by_function(&report, "generated"), truth.sites["jit"]);
 }
 
+/// Processes of one container by their host pids, in one trace: namespaces of
+/// its own, two libcs, and a perf map that is named by the inner pid.
+#[test]
+fn container() {
+    needs_tracing!();
+    let musl = build_with(&Build {
+        name: "functions",
+        variant: "-musl",
+        flags: &MUSL,
+    });
+    // Its loader is its libc.
+    let loader = vec![PathBuf::from("/lib/ld-musl-x86_64.so.1")];
+    let root = root_with(&[with_needed(build("jit")), (musl, loader)]);
+    let contained = |arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args([
+            "--pid",
+            "--mount",
+            "--net",
+            "--fork",
+            "--kill-child",
+            "--root",
+        ]);
+        command.arg(root.path()).args(arguments);
+        Program::ready_as(&mut command)
+    };
+    let mut programs = [
+        contained(&["/jit", "generated"]),
+        contained(&["/functions-musl"]),
+    ];
+    let pids = programs.each_ref().map(|program| only_child(program.pid()));
+    let both = format!("{},{}", pids[0], pids[1]);
+    let memtrace = Memtrace::start(memtrace().args(["-p", &both, "--max-overhead", "off"]));
+    let memtrace = memtrace.when_ready();
+    let truths = programs.each_mut().map(Program::work);
+    let report = memtrace.end().report();
+    for ((pid, truth), libc) in pids.iter().zip(&truths).zip(["glibc", "musl"]) {
+        let mut processes = report.processes.iter();
+        let process = processes.find(|process| process.pid == *pid).unwrap();
+        assert_eq!(process.ns_pid, 1);
+        assert!(process.allocator.contains(libc), "{process:?}");
+        assert_eq!(total_of(&report, process.id), truth.total());
+    }
+    assert_eq!(by_function(&report, "generated"), truths[0].sites["jit"]);
+    assert_eq!(report.loss, []);
+    for program in &mut programs {
+        assert!(program.end().success());
+    }
+}
+
+fn only_child(pid: u32) -> u32 {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    children.trim().parse().unwrap()
+}
+
 /// A process in a pid namespace of its own is traced or refused in words.
 #[test]
 fn another_pid_namespace() {
@@ -126,8 +192,7 @@ fn another_pid_namespace() {
         .args(["--pid", "--fork", "--kill-child", "--"])
         .arg(&program);
     let mut program = Program::ready_as(&mut outer);
-    let path = format!("/proc/{0}/task/{0}/children", program.pid());
-    let inner: u32 = fs::read_to_string(path).unwrap().trim().parse().unwrap();
+    let inner = only_child(program.pid());
     let memtrace = Memtrace::attach(inner, &[]);
     let truth = program.work();
     let report = memtrace.end().report();

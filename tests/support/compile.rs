@@ -85,7 +85,8 @@ fn directory() -> &'static Path {
 }
 
 /// `target/debug`, or wherever the suite's own binary was built.
-pub(super) fn target_dir() -> PathBuf {
+#[must_use]
+pub fn target_dir() -> PathBuf {
     let suite = std::env::current_exe().unwrap();
     // target/debug/deps/suite-…
     suite.ancestors().nth(2).unwrap().to_owned()

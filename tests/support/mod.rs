@@ -10,7 +10,7 @@ mod residue;
 mod talk;
 
 pub use compare::{assert_exact, by_function, lost, total_of};
-pub use compile::{Build, build, build_with, is_prebuilt, program_path, programs_dir};
+pub use compile::{Build, build, build_with, is_prebuilt, program_path, programs_dir, target_dir};
 pub use count::{Count, Tally};
 pub use memtrace::{Finished, Memtrace, binary, cannot_trace, memtrace, run_memtrace};
 pub use process::{DEADLINE, Process, has_program, run_tool, wait_until};
