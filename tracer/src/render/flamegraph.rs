@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use inferno::flamegraph::{self, Options, TextTruncateDirection, color};
 
-use crate::model::{Level, Report, Site};
+use crate::model::{Frame, Level, MappingSite, Report, Site};
 
 use super::layout::{cut_end, width};
 use super::{folded, loss, names, words};
@@ -40,7 +40,7 @@ const APPROXIMATE: &str = " · frames below the callers may be wrong";
 pub fn write(report: &Report, to: impl Write) -> io::Result<()> {
     let picture = Picture {
         title: title(report),
-        subtitle: subtitle(report),
+        subtitle: subtitle(report, &level(report), frames_of(&report.sites)),
         empty: "Nothing allocated within the window was live at its end.",
     };
     draw(folded::stacks(report).collect(), picture, to)
@@ -51,10 +51,14 @@ pub fn write(report: &Report, to: impl Write) -> io::Result<()> {
 /// # Errors
 /// As [`write`].
 pub fn write_mappings(report: &Report, to: impl Write) -> io::Result<()> {
+    let frames = mapping_sites(report).flat_map(|site| &site.frames);
     let picture = Picture {
         title: mappings_title(report),
-        subtitle: subtitle(report),
-        empty: match report.mappings {
+        subtitle: subtitle(report, "what was resident at the end", frames),
+        empty: match &report.mappings {
+            Some(mappings) if mappings.processes.is_empty() => {
+                "The processes ended before the trace did: what they had mapped went with them."
+            }
             Some(_) => "Nothing was mapped within the window, beside what allocators mapped.",
             None => "Mapping calls were not watched (--no-mappings).",
         },
@@ -108,14 +112,9 @@ fn options(picture: Picture) -> Options<'static> {
 }
 
 fn mappings_title(report: &Report) -> String {
-    let resident = report
-        .mappings
-        .iter()
-        .flat_map(|it| &it.processes)
-        .flat_map(|process| &process.sites)
-        .fold(0_u64, |sum, site| {
-            sum.saturating_add(site.extent.resident_bytes)
-        });
+    let resident = mapping_sites(report).fold(0_u64, |sum, site| {
+        sum.saturating_add(site.extent.resident_bytes)
+    });
     title_of("resident memory mapped by", report, &words::bytes(resident))
 }
 
@@ -140,14 +139,27 @@ fn title_of(what: &str, report: &Report, figures: &str) -> String {
     format!("memtrace: {what} {}: {figures}", cut_end(&processes, room))
 }
 
-fn subtitle(report: &Report) -> String {
+fn mapping_sites(report: &Report) -> impl Iterator<Item = &MappingSite> {
+    let processes = report.mappings.iter().flat_map(|it| &it.processes);
+    processes.flat_map(|process| &process.sites)
+}
+
+fn frames_of(sites: &[Site]) -> impl Iterator<Item = &Frame> {
+    sites.iter().flat_map(|site| &site.frames)
+}
+
+/// When, how the bytes were found, what was lost, as far as there is room.
+fn subtitle<'a>(
+    report: &Report,
+    found: &str,
+    mut frames: impl Iterator<Item = &'a Frame>,
+) -> String {
     let mut text = (1..=CAUSES_MAX)
         .rev()
-        .map(|causes| subtitle_with(report, causes))
+        .map(|causes| subtitle_with(report, found, causes))
         .find(|text| width(text) <= SUBTITLE_COLUMNS)
-        .unwrap_or_else(|| subtitle_with(report, 0));
-    let is_approximate = |site: &Site| site.frames.iter().any(|frame| frame.approximate);
-    if report.sites.iter().any(is_approximate)
+        .unwrap_or_else(|| subtitle_with(report, found, 0));
+    if frames.any(|frame| frame.approximate)
         && width(&text) + width(APPROXIMATE) <= SUBTITLE_COLUMNS
     {
         text.push_str(APPROXIMATE);
@@ -155,25 +167,26 @@ fn subtitle(report: &Report) -> String {
     text
 }
 
-fn subtitle_with(report: &Report, causes: usize) -> String {
-    let level = match (report.level, &report.sampling) {
+fn level(report: &Report) -> String {
+    match (report.level, &report.sampling) {
         (Level::Exact, _) if loss::any(&report.loss) => "not sampled".to_owned(),
         (Level::Exact, _) => "every call recorded".to_owned(),
         (Level::Sampled, Some(sampling)) => {
-            format!(
-                "sampled, 1 in {}: estimates",
-                words::count(u64::from(sampling.one_in))
-            )
+            let one_in = words::count(u64::from(sampling.one_in));
+            format!("sampled, 1 in {one_in}: estimates")
         }
         (Level::Sampled, None) => "sampled: estimates".to_owned(),
-    };
+    }
+}
+
+fn subtitle_with(report: &Report, found: &str, causes: usize) -> String {
     let mut parts = vec![
         format!(
             "{} from {}",
             words::seconds(report.window.seconds),
             cut_end(&words::utc(&report.window.start_utc), 40)
         ),
-        level,
+        found.to_owned(),
         loss::summary(&report.loss, causes).replace("lost: ", "LOST: "),
     ];
     if !report.notes.is_empty() {

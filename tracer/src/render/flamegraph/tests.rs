@@ -13,6 +13,16 @@ fn svg(report: &Report) -> String {
     String::from_utf8(svg).unwrap()
 }
 
+fn mappings_svg(report: &Report) -> String {
+    let mut svg = Vec::new();
+    write_mappings(report, &mut svg).unwrap();
+    String::from_utf8(svg).unwrap()
+}
+
+fn live_subtitle(report: &Report) -> String {
+    subtitle(report, &level(report), frames_of(&report.sites))
+}
+
 fn parse(svg: &str) -> Document<'_> {
     let options = ParsingOptions {
         allow_dtd: true,
@@ -64,6 +74,7 @@ fn draws_the_kept_pictures() {
     assert_golden("small.svg", &svg(&sample::small()));
     assert_golden("troubled.svg", &svg(&sample::troubled()));
     assert_golden("empty.svg", &svg(&sample::empty()));
+    assert_golden("mappings.svg", &mappings_svg(&sample::troubled()));
 }
 
 /// Title and subtitle tell whose memory, how much, when, how completely.
@@ -96,13 +107,13 @@ fn loss_is_visible() {
     let expected = "30.0 s from 2026-11-20 19:58:07 UTC · \
                     sampled, 1 in 8: estimates · LOST: ledger full 1,200 calls (5.6 MiB), \
                     missed return 34 calls · 1 note in report.json";
-    assert_eq!(subtitle(&report), expected);
+    assert_eq!(live_subtitle(&report), expected);
     assert!(title(&report).ends_with(": about 9.0 MiB in 130 blocks"));
     report.sites.clear();
     let svg = svg(&report);
     assert_eq!(text_of(&parse(&svg), "subtitle"), expected);
     report.level = Level::Exact;
-    assert!(subtitle(&report).contains(" · not sampled · LOST: "));
+    assert!(live_subtitle(&report).contains(" · not sampled · LOST: "));
 }
 
 /// With every cause at work and endless names the heading still fits the picture.
@@ -131,7 +142,7 @@ fn the_heading_fits() {
         title(&report)
     );
     assert!(title(&report).ends_with(": about 9.0 MiB in 130 blocks"));
-    let subtitle = subtitle(&report);
+    let subtitle = live_subtitle(&report);
     assert!(
         subtitle.contains("LOST: 5 causes 5,000,000,000 calls"),
         "{subtitle}"
@@ -219,6 +230,25 @@ proptest! {
             // Inferno's figures are doubles.
             let all = format!("all ({} bytes, 100%)", words::count(live as f64 as u64));
             prop_assert!(frames(&document).contains(&all));
+        }
+    }
+
+    /// The same of what was mapped, unless its figures cannot be.
+    #[test]
+    fn any_mappings_are_a_picture(report in sample::any_report()) {
+        let mut svg = Vec::new();
+        let resident: u128 =
+            mapping_sites(&report).map(|site| u128::from(site.extent.resident_bytes)).sum();
+        match write_mappings(&report, &mut svg) {
+            Ok(()) => {
+                let svg = String::from_utf8(svg).unwrap();
+                let document = parse(&svg);
+                if resident > 0 {
+                    let all = format!("all ({} bytes, 100%)", words::count(resident as f64 as u64));
+                    prop_assert!(frames(&document).contains(&all));
+                }
+            }
+            Err(_) => prop_assert!(u64::try_from(resident).is_err()),
         }
     }
 }

@@ -21,9 +21,6 @@ pub fn push(report: &Report, page: Page, lines: &mut Vec<String>) {
         return;
     };
     let mut processes: Vec<&ProcessMappings> = mappings.processes.iter().collect();
-    if processes.is_empty() {
-        return;
-    }
     processes.sort_by_key(|process| std::cmp::Reverse(process.total.resident_bytes));
     lines.push(ink("Mapped at the end:", Ink::Bold, page.colour));
     for process in processes.iter().take(PROCESSES) {
@@ -31,6 +28,19 @@ pub fn push(report: &Report, page: Page, lines: &mut Vec<String>) {
     }
     if let Some(others @ 1..) = processes.len().checked_sub(PROCESSES) {
         lines.push(format!("  and {others} more, with less resident"));
+    }
+    let gone = match report.processes.len().saturating_sub(processes.len()) {
+        0 => None,
+        1 => {
+            Some("One process ended before the trace did and took its mappings with it.".to_owned())
+        }
+        ended => Some(format!(
+            "{} processes ended before the trace did and took their mappings with them.",
+            words::count(ended as u64)
+        )),
+    };
+    if let Some(gone) = gone {
+        lines.extend(wrap(&gone, "  ", page.columns));
     }
     let cost = format!(
         "Watching mapping calls cost each process of this host {:.0} ns a system call (--no-mappings).",
