@@ -4,7 +4,6 @@ use std::{fs::File, process::ExitCode, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::mpsc::UnboundedReceiver,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
@@ -17,6 +16,7 @@ use super::{
 use crate::{
     collect::{
         Attaching, CollectError, Ended, Events, Launched, RunAs, Session, TargetProcess, Wait,
+        Waits,
     },
     model::Exit,
     probe::watch,
@@ -60,9 +60,9 @@ fn trace(
         .enable_all()
         .build()?;
     let events = session.events()?;
-    let launched = Launched::start(&mut session, &arguments.command, run_as)?;
+    let (launched, waits) = Launched::start(&mut session, &arguments.command, run_as)?;
     let mut child = Child {
-        waits: launched.waits(),
+        waits,
         launched,
         is_traced: false,
         stage: Stage::Starting,
@@ -124,7 +124,7 @@ enum Stage {
 
 struct Child {
     launched: Launched,
-    waits: UnboundedReceiver<Result<Wait, CollectError>>,
+    waits: Waits,
     /// Some program of it is or was.
     is_traced: bool,
     stage: Stage,

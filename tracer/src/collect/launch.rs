@@ -7,15 +7,18 @@
 
 use std::{
     ffi::{CString, OsString},
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     os::unix::process::CommandExt as _,
-    process::{Child, Command},
+    process::Command,
+    sync::mpsc,
     thread,
 };
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process, waitid};
-
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process,
+    set_parent_process_death_signal, waitid,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{CollectError, Session};
 use crate::model::Exit;
@@ -66,25 +69,27 @@ pub enum Wait {
 pub struct Launched {
     pid: Pid,
     program: String,
-    // Reaped by `wait`; held because dropping it would not be.
-    _child: Child,
 }
 
+/// What becomes of a child, as it happens.
+pub type Waits = UnboundedReceiver<Result<Wait, CollectError>>;
+
 impl Launched {
-    /// Starts `command`, stopped at its first instruction.
+    /// Starts `command`, stopped at its first instruction. However memtrace
+    /// ends, the child goes on.
     pub fn start(
         session: &mut Session,
         command: &[OsString],
         run_as: Option<RunAs>,
-    ) -> Result<Self, CollectError> {
+    ) -> Result<(Self, Waits), CollectError> {
         let program = command.first().cloned().unwrap_or_default();
         let named = program.to_string_lossy().into_owned();
-        let failed = |error: std::io::Error| CollectError::Start {
+        let failed = |error: io::Error| CollectError::Start {
             program: named.clone(),
             reason: error.to_string(),
         };
-        let (mut pid_reader, pid_writer) = std::io::pipe().map_err(failed)?;
-        let (go_reader, mut go_writer) = std::io::pipe().map_err(failed)?;
+        let (mut pid_reader, pid_writer) = io::pipe().map_err(failed)?;
+        let (go_reader, mut go_writer) = io::pipe().map_err(failed)?;
         let mut start = Command::new(&program);
         start.args(&command[1..]);
         // SAFETY: only system calls, on descriptors that outlive the closure.
@@ -93,13 +98,25 @@ impl Launched {
                 if let Some(run_as) = &run_as {
                     drop_to(run_as)?;
                 }
+                // Another user's process would lose it.
+                set_parent_process_death_signal(Some(Signal::CONT))?;
                 (&pid_writer).write_all(&std::process::id().to_ne_bytes())?;
                 // Until the parent has made it a target; end of file if that failed.
                 (&go_reader).read_exact(&mut [0])
             });
         }
-        // `spawn` returns when the exec is done, so it must not be waited for here.
-        let spawning = thread::spawn(move || start.spawn());
+        // `spawn` returns when the exec is done, so it must not be waited for
+        // here. To the kernel this thread is the parent that may die.
+        let (spawned_sender, spawned) = mpsc::channel();
+        let (waits_sender, waits) = unbounded_channel();
+        thread::spawn(move || {
+            let child = start.spawn();
+            let pid = child.as_ref().ok().map(Pid::from_child);
+            let _ = spawned_sender.send(child);
+            if let Some(pid) = pid {
+                wait_until_it_ends(pid, &waits_sender);
+            }
+        });
         let mut pid = [0; 4];
         let ready = pid_reader
             .read_exact(&mut pid)
@@ -109,17 +126,16 @@ impl Launched {
                 go_writer.write_all(&[1]).map_err(failed)
             });
         drop(go_writer);
-        let child = spawning
-            .join()
-            .map_err(|_| failed(std::io::Error::other("the starting thread died")))?
+        let child = spawned
+            .recv()
+            .map_err(|_| failed(io::Error::other("the starting thread died")))?
             .map_err(failed)?;
         ready?;
-        let pid = Pid::from_child(&child);
-        Ok(Self {
-            pid,
+        let launched = Self {
+            pid: Pid::from_child(&child),
             program: named,
-            _child: child,
-        })
+        };
+        Ok((launched, waits))
     }
 
     /// The child's pid.
@@ -143,27 +159,20 @@ impl Launched {
         let _ = kill_process(self.pid, Signal::TERM);
     }
 
-    /// What becomes of the child, from a thread that waits for it.
-    #[must_use]
-    pub fn waits(&self) -> UnboundedReceiver<Result<Wait, CollectError>> {
-        let (sender, receiver) = unbounded_channel();
-        let pid = self.pid;
-        thread::spawn(move || {
-            loop {
-                let wait = wait_for(pid);
-                let is_last = !matches!(wait, Ok(Wait::Stopped));
-                if sender.send(wait).is_err() || is_last {
-                    return;
-                }
-            }
-        });
-        receiver
-    }
-
     /// As the user named it.
     #[must_use]
     pub fn program(&self) -> &str {
         &self.program
+    }
+}
+
+fn wait_until_it_ends(pid: Pid, waits: &UnboundedSender<Result<Wait, CollectError>>) {
+    loop {
+        let wait = wait_for(pid);
+        let is_last = !matches!(wait, Ok(Wait::Stopped));
+        if waits.send(wait).is_err() || is_last {
+            return;
+        }
     }
 }
 
@@ -199,12 +208,12 @@ fn wait_of(status: &WaitIdStatus) -> Wait {
 }
 
 /// Becomes another user for good.
-fn drop_to(run_as: &RunAs) -> std::io::Result<()> {
+fn drop_to(run_as: &RunAs) -> io::Result<()> {
     let check = |result: i32| {
         if result == 0 {
             Ok(())
         } else {
-            Err(std::io::Error::last_os_error())
+            Err(io::Error::last_os_error())
         }
     };
     // SAFETY: the list outlives the call; the others take numbers.

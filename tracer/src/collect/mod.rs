@@ -28,7 +28,7 @@ pub use coverage::{Coverage, coverage};
 pub use error::CollectError;
 pub use events::Events;
 pub use floor::attach_floor;
-pub use launch::{Launched, RunAs, Wait};
+pub use launch::{Launched, RunAs, Wait, Waits};
 pub use look::Status;
 pub use overhead::Limit;
 pub use session::{Ended, Options, Session};
