@@ -70,7 +70,11 @@ corruption() {
         expect=MEMTRACE_EXPECT_CORRUPTION=1 on_kernel 6.12 full "$flawed" preemption
 }
 
-ledger_tests=(exact:: allocators:: ownership:: threads:: preemption mappings::storm mappings::from)
+# Ten thousand processes take ten minutes there.
+ledger_tests=(exact:: allocators:: ownership:: threads:: preemption mappings::storm mappings::from
+    follow:: places:: --skip ten_thousand)
+oldest_tests=(exact::every_function allocators::preloaded allocators::musl threads::one
+    mappings::storm mappings::from follow::a_tree)
 
 echo "== install what is missing"
 scripts/install.sh build ebpf test vm || exit
@@ -81,8 +85,8 @@ step "unit and property tests" unit_tests
 [ -d fuzz ] && step "fuzz targets" fuzz
 step "suite: build" suite_build
 step "suite: real programs under real eBPF" suite
-step "Linux 6.1: ledger, allocators, mappings" on_kernel 6.1 "" "$rebuilt" "${ledger_tests[@]}"
-step "Linux 5.10: load, attach, count" on_kernel 5.10 "" "$rebuilt" exact::every_function
+step "Linux 6.1: ledger, allocators, mappings, children" on_kernel 6.1 "" "$rebuilt" "${ledger_tests[@]}"
+step "Linux 5.10: load, attach, count" on_kernel 5.10 "" "$rebuilt" "${oldest_tests[@]}"
 step "Linux 6.12, preempt=full: stacks stay whole" on_kernel 6.12 full "$rebuilt" preemption
 step "Linux 6.12, preempt=full: per-CPU scratch is found out" corruption
 

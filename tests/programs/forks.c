@@ -1,6 +1,7 @@
 // A tree of processes, each at work behind barriers of its own:
 // `forks tree DEPTH` has each process fork two more, one after the other;
-// `forks shared` has a child in its parent's memory (clone with CLONE_VM);
+// `forks shared` has a child in its parent's memory (clone with CLONE_VM), and
+// `forks vforked` waits for that child (CLONE_VFORK);
 // `forks reuse` has a second child with the pid of the first;
 // `forks many N` forks N children that end at once.
 #include "blocks.h"
@@ -73,10 +74,10 @@ static int in_shared_memory(void *unused) {
     _exit(0);
 }
 
-static void shared(void) {
+static void shared(int flags) {
     static char stack[1 << 16] __attribute__((aligned(16)));
     wait_for_go();
-    pid_t child = clone(in_shared_memory, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL);
+    pid_t child = clone(in_shared_memory, stack + sizeof stack, CLONE_VM | flags | SIGCHLD, NULL);
     wait_for(child);
     for (size_t i = 0; i < 100; i++) release(&kept[i]);
     tell_own_truth();
@@ -127,7 +128,8 @@ int main(int arguments, char **argument) {
     const char *what = arguments > 1 ? argument[1] : "";
     int number = arguments > 2 ? atoi(argument[2]) : 0;
     if (strcmp(what, "tree") == 0) tree(number);
-    else if (strcmp(what, "shared") == 0) shared();
+    else if (strcmp(what, "shared") == 0) shared(0);
+    else if (strcmp(what, "vforked") == 0) shared(CLONE_VFORK);
     else if (strcmp(what, "reuse") == 0) reuse();
     else if (strcmp(what, "many") == 0) many(number);
     else return 93;

@@ -77,22 +77,25 @@ fn a_tree_of_forks() {
     assert_eq!(parents(program.pid()), 2);
 }
 
-/// What a child allocates in its parent's memory is the parent's.
+/// What a child allocates in its parent's memory is the parent's, whether that
+/// waits for it (vfork) or not.
 #[test]
 fn memory_that_two_share() {
     needs_tracing!();
-    let mut program = Program::ready("forks", &["shared"]);
-    let mut memtrace = Memtrace::attach(program.pid(), &["--follow"]);
-    program.talk.go();
-    program.talk.wait_until_ready();
-    wait_until_followed(&mut memtrace, 1);
-    program.talk.go();
-    let truth = program.talk.truth();
-    let report = memtrace.end().report();
-    assert!(program.end().success());
-    assert_eq!(report.processes.len(), 1);
-    assert_exact(&report, &truth);
-    assert_eq!(report.unmatched_frees, 0);
+    for how in ["shared", "vforked"] {
+        let mut program = Program::ready("forks", &[how]);
+        let mut memtrace = Memtrace::attach(program.pid(), &["--follow"]);
+        program.talk.go();
+        program.talk.wait_until_ready();
+        wait_until_followed(&mut memtrace, 1);
+        program.talk.go();
+        let truth = program.talk.truth();
+        let report = memtrace.end().report();
+        assert!(program.end().success());
+        assert_eq!(report.processes.len(), 1, "{how}");
+        assert_exact(&report, &truth);
+        assert_eq!(report.unmatched_frees, 0);
+    }
 }
 
 /// A pid that comes again is another process.
