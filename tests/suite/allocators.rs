@@ -136,6 +136,42 @@ fn rust_with_its_own() {
     }
 }
 
+/// A stripped program has an allocator of its own beside libc's: the figures
+/// are libc's, and every output says whose are missing.
+#[test]
+fn hidden_in_a_stripped_program() {
+    needs_tracing!();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("stripped");
+    succeed(
+        Command::new("strip")
+            .arg("-o")
+            .arg(&path)
+            .arg(example("rust_mimalloc")),
+    );
+    let mut program = Program::ready_at(&path, &[]);
+    let memtrace = Memtrace::attach(program.pid(), &[]);
+    program.work();
+    let finished = memtrace.end();
+    assert!(program.end().success());
+    let report = finished.report();
+    assert_found(&report, "glibc");
+    assert_eq!(report.not_covered.len(), 1);
+    assert!(
+        report.not_covered[0].starts_with("mimalloc, "),
+        "{report:?}"
+    );
+    assert!(
+        finished.stdout.contains("NOT COVERED"),
+        "{}",
+        finished.stdout
+    );
+    for picture in ["live.svg", "mappings.svg"] {
+        let picture = String::from_utf8(finished.file(picture)).unwrap();
+        assert!(picture.contains("NOT COVERED: 1 allocator"));
+    }
+}
+
 /// A program that was built with the suite.
 fn example(name: &str) -> PathBuf {
     let path = target_dir().join("examples").join(name);

@@ -96,7 +96,7 @@ pub fn trace_processes(
         }
     };
     for note in session.notes() {
-        printer.say(note);
+        printer.say(&note);
     }
     session.open_gate(false)?;
     say_ready(ready);

@@ -226,7 +226,7 @@ impl Child {
     fn attached(&mut self, session: &mut Session, printer: &Printer) -> anyhow::Result<()> {
         if !self.is_traced {
             for note in session.notes() {
-                printer.say(note);
+                printer.say(&note);
             }
             session.open_gate(true)?;
             say_ready(self.ready.take());

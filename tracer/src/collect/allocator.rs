@@ -114,8 +114,11 @@ fn without_functions(mapped: &MappedFile, summary: &ObjectSummary) -> Option<Str
         (Some(name), _) => Some(format!(
             "{name} in {path}, whose functions are not in its symbol table"
         )),
-        (None, Some(hint)) => Some(format!(
+        (None, Some(hint)) if summary.is_static => Some(format!(
             "{path}, a static program without symbols, by its constants with {hint}'s malloc"
+        )),
+        (None, Some(hint)) => Some(format!(
+            "{hint}, by its constants a part of {path}, in which its functions have no names"
         )),
         (None, None) if summary.is_static => Some(format!(
             "{path}, a static program in which no known allocator function can be found (stripped, or of a language with its own heap)"

@@ -165,6 +165,7 @@ pub fn report(
         sites,
         mappings,
         loss,
+        not_covered: session.not_covered,
         notes,
     })
 }

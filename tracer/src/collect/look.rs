@@ -169,15 +169,13 @@ impl Session {
             match self.attach_allocator(allocator, pid) {
                 Ok(true) => came.push(allocator.name.clone()),
                 Ok(false) => {}
-                Err(error) => self.note_once(format!(
-                    "Not covered: {}, loaded in mid-run: {error}.",
-                    allocator.name
-                )),
+                Err(error) => {
+                    let what = format!("{}, loaded in mid-run: {error}", allocator.name);
+                    self.keep_not_covered(&[what]);
+                }
             }
         }
-        for what in &found.not_covered {
-            self.note_once(format!("Not covered: {what}."));
-        }
+        self.keep_not_covered(&found.not_covered);
         if !came.is_empty() {
             let came = came.join(" and ");
             (self.news).push(format!(

@@ -68,6 +68,8 @@ pub struct Session {
     pub(super) from_start: bool,
     pub(super) sampling: Option<Sampling>,
     pub(super) notes: Vec<String>,
+    /// What its processes have of allocators that are not traced.
+    pub(super) not_covered: Vec<String>,
     pub(super) names: super::names::Names,
     pub(super) governor: Governor,
     pub(super) findings: canary::Findings,
@@ -132,6 +134,7 @@ impl Session {
             from_start: false,
             sampling: None,
             notes: Vec::new(),
+            not_covered: Vec::new(),
             names: super::names::Names::default(),
             governor: Governor::new(options.overhead, findings.traps),
             findings,
@@ -159,9 +162,11 @@ impl Session {
     }
 
     /// What the user should know at once.
-    #[must_use]
-    pub fn notes(&self) -> &[String] {
-        &self.notes
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        let not_covered = self.not_covered.iter();
+        not_covered
+            .map(|what| format!("not covered: {what}"))
+            .chain(self.notes.iter().cloned())
     }
 
     /// Ends the trace: shuts the gate, takes the probes away and reads the quiet ledger.

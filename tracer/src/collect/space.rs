@@ -237,9 +237,7 @@ impl Session {
 
     /// Keeps a process that has come under trace.
     pub(super) fn keep(&mut self, id: u32, survey: Survey, target: TargetProcess) -> &mut Space {
-        for what in &survey.found.not_covered {
-            self.note_once(format!("Not covered: {what}."));
-        }
+        self.keep_not_covered(&survey.found.not_covered);
         let process = target.describe(id, names_of(&survey.found.allocators));
         let index = self.spaces.len();
         self.spaces.push(Space {
@@ -256,6 +254,14 @@ impl Session {
             mapped::compare(space, Origin::Before);
         }
         space
+    }
+
+    pub(super) fn keep_not_covered(&mut self, what: &[String]) {
+        for what in what {
+            if !self.not_covered.contains(what) {
+                self.not_covered.push(what.clone());
+            }
+        }
     }
 
     pub(super) fn note_once(&mut self, note: String) {

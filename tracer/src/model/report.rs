@@ -38,8 +38,12 @@ pub struct Report {
     pub mappings: Option<Mappings>,
     /// What was lost, by cause; empty when nothing was.
     pub loss: Vec<Loss>,
-    /// What the reader must know beside the numbers: what is not covered, why
-    /// the trace ended early. Sentences.
+    /// Allocators in the processes that were not traced, and why: what they hand
+    /// out is missing in all figures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_covered: Vec<String>,
+    /// What the reader must know beside the numbers, such as why the trace ended
+    /// early. Sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

@@ -159,17 +159,26 @@ fn subtitle<'a>(
         .map(|causes| subtitle_with(report, found, causes))
         .find(|text| width(text) <= SUBTITLE_COLUMNS)
         .unwrap_or_else(|| subtitle_with(report, found, 0));
-    if frames.any(|frame| frame.approximate)
-        && width(&text) + width(APPROXIMATE) <= SUBTITLE_COLUMNS
-    {
-        text.push_str(APPROXIMATE);
+    let notes = (!report.notes.is_empty()).then(|| {
+        let notes = words::counted(report.notes.len() as u64, "note");
+        format!(" · {notes} in report.json")
+    });
+    let approximate = frames
+        .any(|frame| frame.approximate)
+        .then(|| APPROXIMATE.to_owned());
+    for more in [notes, approximate].into_iter().flatten() {
+        if width(&text) + width(&more) <= SUBTITLE_COLUMNS {
+            text.push_str(&more);
+        }
     }
     text
 }
 
 fn level(report: &Report) -> String {
     match (report.level, &report.sampling) {
-        (Level::Exact, _) if loss::any(&report.loss) => "not sampled".to_owned(),
+        (Level::Exact, _) if loss::any(&report.loss) || !report.not_covered.is_empty() => {
+            "not sampled".to_owned()
+        }
         (Level::Exact, _) => "every call recorded".to_owned(),
         (Level::Sampled, Some(sampling)) => {
             let one_in = words::count(u64::from(sampling.one_in));
@@ -184,14 +193,14 @@ fn subtitle_with(report: &Report, found: &str, causes: usize) -> String {
         format!(
             "{} from {}",
             words::seconds(report.window.seconds),
-            cut_end(&words::utc(&report.window.start_utc), 40)
+            cut_end(&words::utc(&report.window.start_utc), 32)
         ),
         found.to_owned(),
         loss::summary(&report.loss, causes).replace("lost: ", "LOST: "),
     ];
-    if !report.notes.is_empty() {
-        let notes = words::counted(report.notes.len() as u64, "note");
-        parts.push(format!("{notes} in report.json"));
+    if !report.not_covered.is_empty() {
+        let allocators = words::counted(report.not_covered.len() as u64, "allocator");
+        parts.push(format!("NOT COVERED: {allocators}"));
     }
     parts.join(" · ")
 }

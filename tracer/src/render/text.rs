@@ -1,5 +1,6 @@
 //! The report as text for a terminal: who, when, how completely; totals; the
-//! ten largest sites with their stacks; what was lost; notes.
+//! ten largest sites with their stacks; what was lost or is
+//! not covered; notes.
 
 use std::collections::HashMap;
 
@@ -44,6 +45,7 @@ pub fn render(report: &Report, page: Page) -> String {
     sites(report, page, &mut lines);
     mappings::push(report, page, &mut lines);
     lost(report, page, &mut lines);
+    not_covered(report, page, &mut lines);
     for note in &report.notes {
         lines.extend(wrap(&names::sanitize(note), "note  ", page.columns));
     }
@@ -158,11 +160,19 @@ fn signal_name(signal: i32) -> Option<&'static str> {
 }
 
 fn level(report: &Report) -> String {
+    let missing: Vec<&str> = [
+        (loss::any(&report.loss), "what was lost (see LOST)"),
+        (
+            !report.not_covered.is_empty(),
+            "what is not covered (see NOT COVERED)",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, what)| is_so.then_some(what))
+    .collect();
     match (report.level, &report.sampling) {
-        (Level::Exact, _) if loss::any(&report.loss) => {
-            "exact, but for what was lost (see LOST)".to_owned()
-        }
-        (Level::Exact, _) => "exact: every call recorded".to_owned(),
+        (Level::Exact, _) if missing.is_empty() => "exact: every call recorded".to_owned(),
+        (Level::Exact, _) => format!("exact, but for {}", missing.join(" and ")),
         (Level::Sampled, None) => "sampled: figures are estimates".to_owned(),
         (Level::Sampled, Some(sampling)) => format!(
             "sampled: figures are estimates. After {} one block in {} was recorded, \
@@ -173,6 +183,17 @@ fn level(report: &Report) -> String {
             words::counted(sampling.passed_over, "allocation"),
             names::sanitize(&sampling.reason),
         ),
+    }
+}
+
+/// Allocators whose blocks are in none of the figures.
+fn not_covered(report: &Report, page: Page, lines: &mut Vec<String>) {
+    if report.not_covered.is_empty() {
+        return;
+    }
+    lines.push(ink("NOT COVERED", Ink::Alarm, page.colour));
+    for what in &report.not_covered {
+        lines.extend(wrap(&names::sanitize(what), "  ", page.columns));
     }
 }
 

@@ -24,7 +24,8 @@ pub struct ObjectSummary {
     pub debug_state_offset: Option<u64>,
     /// File offsets `[start, end)` of its code.
     pub code: [u64; 2],
-    /// Of a program without symbols, an allocator whose words stand among its constants.
+    /// Of an object without allocator functions, an allocator whose words stand
+    /// among its constants.
     pub hint: Option<String>,
     /// The allocator functions it defines. Several may stand at one address
     /// (`memalign` and `aligned_alloc` in glibc 2.36): compare `file_offset`.

@@ -106,7 +106,8 @@ fn loss_is_visible() {
     let mut report = sample::troubled();
     let expected = "30.0 s from 2026-11-20 19:58:07 UTC · \
                     sampled, 1 in 8: estimates · LOST: ledger full 1,200 calls (5.6 MiB), \
-                    missed return 34 calls · 1 note in report.json";
+                    missed return 34 calls · \
+                    NOT COVERED: 1 allocator";
     assert_eq!(live_subtitle(&report), expected);
     assert!(title(&report).ends_with(": about 9.0 MiB in 130 blocks"));
     report.sites.clear();

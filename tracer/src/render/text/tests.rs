@@ -61,6 +61,7 @@ fn shows_trouble() {
          the target's threads spent more than 20% of their time in probes\n",
         "\nLOST\n  1,200 calls, 5.6 MiB: not recorded: the ledger is full (raise --max-blocks)\n  \
          34 calls: not recorded: the allocator call never returned\n",
+        "\nNOT COVERED\n  jemalloc, by its constants a part of /opt/app\n",
         "\nnote  The process was killed after 30.0 s of the 60 s asked for.\n",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in\n{text}");
@@ -69,7 +70,10 @@ fn shows_trouble() {
     report.level = Level::Exact;
     let text = render(&report, PAGE);
     assert!(
-        text.contains("\nlevel   exact, but for what was lost (see LOST)\n"),
+        text.contains(
+            "\nlevel   exact, but for what was lost (see LOST) and what is not covered (see NOT\n        \
+             COVERED)\n"
+        ),
         "{text}"
     );
 }

@@ -23,20 +23,24 @@ const MAX_BUILD_ID_BYTES: usize = 64;
 const MAX_NOTES: usize = 256;
 const MAX_DYNAMIC_ENTRIES: usize = 4096;
 const MAX_VERSIONS: usize = 4096;
-/// glibc's constants are 150 KiB, its banner some 300 bytes.
-const MAX_CONSTANTS: usize = 4 * 1024 * 1024;
+/// glibc's constants are 150 KiB, node's 47 MiB.
+const MAX_CONSTANTS: usize = 64 * 1024 * 1024;
+/// glibc's has some 300 bytes.
 const MAX_BANNER: usize = 512;
 /// Different functions of one name are versions of it; more than a few is no
 /// allocator.
 const MAX_ALLOCATOR_FUNCTIONS: usize = 128;
-/// Words of an allocator that a stripped program gives away.
+/// Words of an allocator that a stripped object gives away: of messages that
+/// it alone has.
 const HINTS: [(&[u8], &str); 5] = [
     (b"<jemalloc>", "jemalloc"),
     (b"mimalloc: ", "mimalloc"),
-    (b"tcmalloc", "tcmalloc"),
+    (b"Bytes in use by application", "tcmalloc"),
+    // A libc is in the program only where that is static.
     (b"malloc(): corrupted", "glibc"),
     (b"musl libc", "musl"),
 ];
+const HINTS_OF_LIBC: usize = 2;
 
 /// Describes an object, see [`ObjectSummary`].
 ///
@@ -83,8 +87,8 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
     keep_what_belongs(&mut summary);
     summary.defines_malloc = summary.functions.iter().any(|f| f.name == "malloc");
     summary.code = code_of(&image);
-    if summary.is_static && summary.functions.is_empty() {
-        summary.hint = hint(image.section(".rodata"));
+    if summary.functions.is_empty() {
+        summary.hint = hint(image.section(".rodata"), summary.is_static);
     }
     if is_glibc && summary.allocator_name.is_none() {
         summary.glibc_version = glibc_version(&image)?;
@@ -127,12 +131,13 @@ fn code_of(image: &Image<'_>) -> [u64; 2] {
     })
 }
 
-fn hint(constants: &[u8]) -> Option<String> {
+fn hint(constants: &[u8], is_static: bool) -> Option<String> {
     let constants = &constants[..constants.len().min(MAX_CONSTANTS)];
-    let mut found = HINTS
-        .into_iter()
+    let left_out = if is_static { 0 } else { HINTS_OF_LIBC };
+    let mut found = HINTS[..HINTS.len() - left_out]
+        .iter()
         .filter(|(words, _)| position(constants, words).is_some());
-    found.next().map(|(_, name)| name.to_owned())
+    found.next().map(|(_, name)| (*name).to_owned())
 }
 
 fn add_allocator_function(
@@ -288,9 +293,7 @@ fn banner_release(constants: &[u8]) -> Option<(u32, u32)> {
 }
 
 fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes
-        .windows(wanted.len())
-        .position(|window| window == wanted)
+    memchr::memmem::find(bytes, wanted)
 }
 
 fn newest_definition(image: &Image<'_>) -> Result<Option<(u32, u32)>, ElfError> {
