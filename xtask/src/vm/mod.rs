@@ -112,11 +112,16 @@ pub fn run(
         .arg("--")
         .arg(quoted(command))
         .stdin(Stdio::null())
-        // A pipe: QEMU opens what it is given again, and would empty a file.
-        .stdout(Stdio::piped());
+        // Pipes: QEMU opens what it is given again, and would empty a file.
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut group = Group::spawn(&mut guest)?;
     let mut said = group.child().stdout.take().context("no pipe")?;
-    let passing_on = thread::spawn(move || io::copy(&mut said, &mut io::stdout()));
+    let mut complained = group.child().stderr.take().context("no pipe")?;
+    let passing_on = [
+        thread::spawn(move || io::copy(&mut said, &mut io::stdout())),
+        thread::spawn(move || io::copy(&mut complained, &mut io::stderr())),
+    ];
     let status = group.wait(Instant::now() + PATIENCE).with_context(|| {
         format!(
             "Linux {} in QEMU, running {command:?}, {} minutes long",
@@ -124,7 +129,9 @@ pub fn run(
             PATIENCE.as_secs() / 60
         )
     })?;
-    let _ = passing_on.join();
+    for passing_on in passing_on {
+        let _ = passing_on.join();
+    }
     if !status.success() {
         bail!("on Linux {}, {command:?}: {status}", series.number());
     }
