@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 
 use super::{Bench, measure::median, processes::Program};
 
@@ -77,7 +77,13 @@ pub fn pair_arguments(pairs: u32, threads: u32) -> [String; 4] {
 /// Compiles it.
 pub fn build(root: &Path, target: &Path) -> anyhow::Result<PathBuf> {
     let program = target.join("bench-load");
-    let status = Command::new("gcc")
+    compile("gcc", root, &program)?;
+    Ok(program)
+}
+
+/// Compiles it with a C compiler.
+pub fn compile(compiler: &str, root: &Path, program: &Path) -> anyhow::Result<()> {
+    let status = Command::new(compiler)
         .args([
             "-O1",
             "-g",
@@ -88,8 +94,9 @@ pub fn build(root: &Path, target: &Path) -> anyhow::Result<PathBuf> {
         ])
         .arg(root.join("xtask/bench/load.c"))
         .arg("-o")
-        .arg(&program)
-        .status()?;
+        .arg(program)
+        .status()
+        .with_context(|| compiler.to_owned())?;
     ensure!(status.success(), "xtask/bench/load.c does not compile");
-    Ok(program)
+    Ok(())
 }
