@@ -23,5 +23,6 @@ mod programs;
 mod redis;
 mod safety;
 mod sampling;
+mod stacks;
 mod threads;
 mod users;

@@ -23,10 +23,7 @@ use crate::function::Function;
 use crate::ledger::Block;
 use crate::site::Site;
 use crate::source::Source;
-
-/// How many words of a stack are read at once. A read costs 70 ns whatever
-/// its length, and callers' frames are near.
-pub const WINDOW_WORDS: usize = 64;
+use crate::unwind::{Walk, Window};
 
 /// One pending call. `function` without a source: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,8 +60,10 @@ pub struct ThreadCalls {
     pub handed_on: u64,
     /// Scratch for taking a stack: the site in the making.
     pub scratch: Site,
+    /// Scratch for taking a stack: how far it is.
+    pub walk: Walk,
     /// Scratch for taking a stack: a piece of it, read at once.
-    pub window: [u64; WINDOW_WORDS],
+    pub window: Window,
 }
 
 /// Which record a return belongs to.
@@ -269,7 +268,8 @@ mod tests {
                 identity: crate::site::SiteIdentity::default(),
                 frames: [0; crate::FRAMES_MAX],
             },
-            window: [0; WINDOW_WORDS],
+            walk: Walk::default(),
+            window: [0; crate::unwind::step::WINDOW_WORDS],
         };
         let inner = call(Source::Malloc, 0xf80, 0);
         assert!(calls.is_inner(&inner, || true));

@@ -3,7 +3,8 @@
 //!
 //! No maps, no helpers, no `std`: those belong to `tracer-ebpf` and `tracer`.
 
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, feature = "user")), no_std)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 pub mod call;
 pub mod control;
@@ -21,7 +22,7 @@ pub const FRAMES_MAX: usize = 127;
 
 #[cfg(feature = "user")]
 mod pod {
-    use crate::{call, control, counter, ledger, mapping, site};
+    use crate::{call, control, counter, ledger, mapping, site, unwind};
 
     macro_rules! pod {
         ($($type:ty),* $(,)?) => {
@@ -44,5 +45,8 @@ mod pod {
         ledger::BlockKey,
         mapping::MappingEvent,
         site::Site,
+        unwind::code::CodeMapping,
+        unwind::code::SpaceCode,
+        unwind::row::Special,
     );
 }

@@ -27,7 +27,7 @@ pub struct Site {
     pub freed_bytes: u64,
     /// What distinguishes the site, frames aside.
     pub identity: SiteIdentity,
-    /// Innermost first; the first `identity.frames` hold return addresses.
+    /// Innermost first; the first `identity.frames` are valid, see [`crate::unwind::frame`].
     pub frames: [u64; FRAMES_MAX],
 }
 
@@ -43,8 +43,8 @@ pub struct SiteIdentity {
     pub source: u32,
     /// How many frames are valid, at most [`FRAMES_MAX`].
     pub frames: u32,
-    /// 1 if the stack was deeper than [`FRAMES_MAX`].
-    pub truncated: u32,
+    /// Why the stack ends where it does: [`crate::unwind::Ending`], by number.
+    pub ending: u32,
 }
 
 /// One step of the site hash: cheap enough to take for each frame in BPF.

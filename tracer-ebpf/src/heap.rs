@@ -24,7 +24,9 @@ use crate::{
     arch::Registers,
     ledger,
     maps::{CONTROL, NEW_THREAD, SPACE_SETTINGS, THREADS, count},
-    space, stack,
+    space,
+    stack::{self, Start},
+    unwind::{Bounded, Loop, Rounds},
 };
 
 /// The entry of an allocating function, which the attach cookie tells.
@@ -39,37 +41,60 @@ pub fn allocator_entry(context: ProbeContext) -> u32 {
 /// The return of an allocating function, which the attach cookie tells.
 #[uretprobe]
 pub fn allocator_return(context: RetProbeContext) -> u32 {
+    returned::<Loop>(context);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[uretprobe]
+pub fn allocator_return_bounded(context: RetProbeContext) -> u32 {
+    returned::<Bounded>(context);
+    0
+}
+
+#[inline(always)]
+fn returned<R: Rounds>(context: RetProbeContext) {
     // SAFETY: the context the kernel passed.
     let cookie = unsafe { bpf_get_attach_cookie(context.as_ptr()) };
     let registers = Registers::new(context.regs);
-    let _ = leave(
-        registers,
-        Function::from_cookie(cookie),
-        registers.stack_pointer(),
-        registers.code(),
-    );
-    0
+    let start = Start {
+        code: registers.code(),
+        stack_pointer: registers.stack_pointer(),
+        frame_pointer: registers.frame_pointer(),
+    };
+    let _ = leave::<R>(registers.result(), Function::from_cookie(cookie), start);
 }
 
 /// A `ret` of a function that can throw, or of one that it ends by jumping to:
 /// the C++ unwinder cannot cross a return probe's trampoline.
 #[uprobe]
 pub fn allocator_exit(context: ProbeContext) -> u32 {
+    exits::<Loop>(context);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[uprobe]
+pub fn allocator_exit_bounded(context: ProbeContext) -> u32 {
+    exits::<Bounded>(context);
+    0
+}
+
+#[inline(always)]
+fn exits<R: Rounds>(context: ProbeContext) {
     // SAFETY: the context the kernel passed.
     let cookie = unsafe { bpf_get_attach_cookie(context.as_ptr()) };
     let registers = Registers::new(context.regs);
+    let stack_pointer = registers.stack_pointer();
     // Where the return probe of another function would see it: behind the
     // return address, in the caller.
-    let stack_pointer = registers.stack_pointer();
-    // SAFETY: faults are handled by the helper.
-    let caller = unsafe { bpf_probe_read_user(stack_pointer as *const u64) }.unwrap_or(0);
-    let _ = leave(
-        registers,
-        Function::from_cookie(cookie),
-        stack_pointer.wrapping_add(8),
-        caller,
-    );
-    0
+    let start = Start {
+        // SAFETY: faults are handled by the helper.
+        code: unsafe { bpf_probe_read_user(stack_pointer as *const u64) }.unwrap_or(0),
+        stack_pointer: stack_pointer.wrapping_add(8),
+        frame_pointer: registers.frame_pointer(),
+    };
+    let _ = leave::<R>(registers.result(), Function::from_cookie(cookie), start);
 }
 
 /// The entry of a function that frees; the attach cookie is one of
@@ -189,17 +214,17 @@ pub fn count_missed_return(call: &Call) {
 }
 
 #[inline(always)]
-fn leave(registers: Registers, function: Function, stack_pointer: u64, code: u64) -> Option<()> {
+fn leave<R: Rounds>(result: u64, function: Function, start: Start) -> Option<()> {
     let control = open_gate()?;
     let record = THREADS.get_ptr_mut(bpf_get_current_pid_tgid())?;
     // SAFETY: the thread's own record; a thread runs one program at a time.
     let calls = unsafe { &mut *record };
-    let call = match calls.ended_by(function, stack_pointer) {
+    let call = match calls.ended_by(function, start.stack_pointer) {
         Return::Unknown => return None,
         Return::Current => calls.current.end(),
         Return::Suspended => calls.suspended.end(),
     };
-    let address = result_of(&call, registers.result());
+    let address = result_of(&call, result);
     if call.pointer != 0 && call.source() != Source::PosixMemalign as u32 {
         settle_old_block(control, &call, address);
     }
@@ -210,7 +235,7 @@ fn leave(registers: Registers, function: Function, stack_pointer: u64, code: u64
     let weight_shift = weight_of(control, call.size)?;
     #[cfg(feature = "per-cpu-scratch")]
     let record = crate::maps::SCRATCH.get_ptr_mut(0)?;
-    let (site, counters) = stack::site_of(code, registers.frame_pointer(), control, record, &call)?;
+    let (site, counters) = stack::site_of::<R>(start, control, record, &call)?;
     let block = Block {
         size: call.size,
         site,

@@ -19,6 +19,7 @@ mod life;
 mod maps;
 mod space;
 mod stack;
+mod unwind;
 mod vm;
 
 #[cfg(target_arch = "bpf")]

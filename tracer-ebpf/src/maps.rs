@@ -14,6 +14,10 @@ use tracer_common::{
     counter::{COUNTERS, Count, Counter},
     ledger::{Block, BlockKey},
     site::Site,
+    unwind::{
+        code::{Chunk, Page, SpaceCode},
+        row::{SPECIALS_MAX, Special},
+    },
 };
 
 #[map]
@@ -52,6 +56,26 @@ pub static THREADS: HashMap<u64, ThreadCalls> =
 /// What a new thread's record is copied from: too large for the BPF stack.
 #[map]
 pub static NEW_THREAD: Array<ThreadCalls> = Array::with_max_entries(1, 0);
+
+/// Where the code of an address space finds its tables, by the space's number.
+#[map]
+pub static SPACE_CODE: HashMap<u32, SpaceCode> = HashMap::with_max_entries(256, BPF_F_NO_PREALLOC);
+
+/// The pages of all unwind tables.
+#[map]
+pub static PAGES: Array<Page> = Array::with_max_entries(1, 0);
+
+/// The rows of all unwind tables, in chunks.
+#[map]
+pub static ROWS: Array<Chunk> = Array::with_max_entries(1, 0);
+
+/// The special rules of all unwind tables.
+#[map]
+pub static SPECIALS: Array<Special> = Array::with_max_entries(SPECIALS_MAX, 0);
+
+/// When each unwind table was last used, as [`Control::now_mark`].
+#[map]
+pub static TABLE_USES: Array<u32> = Array::with_max_entries(1, 0);
 
 /// See the feature in Cargo.toml.
 #[cfg(feature = "per-cpu-scratch")]

@@ -3,34 +3,44 @@
 //! Taken at the return probe: the registers then stand in the caller, so that
 //! the direct caller is never lost, and failed calls cost nothing.
 
-use core::ffi::c_void;
-
-use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_probe_read_user};
+use aya_ebpf::bindings::BPF_NOEXIST;
 use tracer_common::{
     FRAMES_MAX,
-    call::{Call, ThreadCalls, WINDOW_WORDS},
+    call::{Call, ThreadCalls},
     control::Control,
     counter::Counter,
     site::{self, Site, SiteIdentity},
-    unwind::walk_frame_pointers,
+    unwind::{Ending, Walk},
 };
 
-use crate::maps::{SITES, SPACE_SETTINGS, count};
+use crate::{
+    maps::{SITES, SPACE_SETTINGS, count},
+    unwind::{self, Rounds},
+};
 
 const EEXIST: i32 = -17;
-const WINDOW_BYTES: u64 = (WINDOW_WORDS * 8) as u64;
+
+/// Where a stack begins: in the function that called.
+#[derive(Clone, Copy)]
+pub struct Start {
+    /// Where it goes on.
+    pub code: u64,
+    /// Its stack pointer.
+    pub stack_pointer: u64,
+    /// Its frame pointer.
+    pub frame_pointer: u64,
+}
 
 /// The site of the current stack, by key and in the map; where the stack
 /// cannot be had or kept, the site that takes what has none, and the reason is counted.
 #[inline(always)]
-pub fn site_of(
-    code: u64,
-    frame_pointer: u64,
+pub fn site_of<R: Rounds>(
+    start: Start,
     control: &Control,
     calls: *mut ThreadCalls,
     call: &Call,
 ) -> Option<(u64, *mut Site)> {
-    match take(code, frame_pointer, control, calls, call) {
+    match take::<R>(start, control, calls, call) {
         Ok(found) => Some(found),
         Err(reason) => {
             count(reason, 1, call.size);
@@ -41,42 +51,47 @@ pub fn site_of(
 }
 
 #[inline(always)]
-fn take(
-    code: u64,
-    frame_pointer: u64,
+fn take<R: Rounds>(
+    start: Start,
     control: &Control,
     calls: *mut ThreadCalls,
     call: &Call,
 ) -> Result<(u64, *mut Site), Counter> {
-    // SAFETY: the thread's own record; only this thread's programs use its scratch.
-    let (scratch, window) = unsafe { (&mut (*calls).scratch, &mut (*calls).window) };
     let settings = SPACE_SETTINGS
         .get(call.space)
         .ok_or(Counter::StackUnreadable)?;
-    // Below every frame: the first is read where the walk starts.
-    let mut window_start = u64::MAX;
-    let walk = walk_frame_pointers(
-        code,
-        frame_pointer,
-        &mut scratch.frames,
-        |address, next, code| frame_at(address, window, &mut window_start, next, code),
-    );
+    // SAFETY: the thread's own record; only this thread's programs use its scratch.
+    unsafe {
+        (*calls).walk = Walk {
+            code: start.code,
+            stack_pointer: start.stack_pointer,
+            frame_pointer: start.frame_pointer,
+            ..Walk::default()
+        };
+    }
+    if !unwind::walk::<R>(calls, call.space, control) {
+        return Err(Counter::StackUnreadable);
+    }
+    // SAFETY: as above.
+    let (scratch, walk) = unsafe { (&mut (*calls).scratch, &raw const (*calls).walk) };
+    // SAFETY: just written. Volatile: the verifier then does not know which
+    // way out of the walk it was, and checks what follows once.
+    let (frames, ending) = unsafe {
+        (
+            core::ptr::read_volatile(&raw const (*walk).frames),
+            core::ptr::read_volatile(&raw const (*walk).ending),
+        )
+    };
     scratch.identity = SiteIdentity {
         mapping_generation: settings.mapping_generation,
         space: call.space,
         source: call.source(),
-        frames: walk.frames as u32,
-        truncated: u32::from(walk.truncated),
+        frames,
+        ending,
     };
-    if walk.truncated {
+    if ending == Ending::Truncated as u32 {
         count(Counter::StackTruncated, 1, call.size);
     }
-    // Read back from the map: the verifier then no longer knows how many
-    // frames each way out of the walk has, and checks what follows once, not
-    // once for each (131,000 instructions, 0.5 s).
-    // SAFETY: just written.
-    scratch.identity.frames =
-        unsafe { core::ptr::read_volatile(&raw const scratch.identity.frames) };
     find(key_of(control, scratch), scratch)
 }
 
@@ -92,41 +107,6 @@ fn key_of(control: &Control, scratch: &Site) -> u64 {
         hash = site::mix(hash, scratch.frames[index]);
     }
     scratch.identity.key(hash)
-}
-
-/// The two words at an address of the stack, out of the window where it has them.
-#[inline(always)]
-fn frame_at(
-    address: u64,
-    window: &mut [u64; WINDOW_WORDS],
-    window_start: &mut u64,
-    first: &mut u64,
-    second: &mut u64,
-) -> bool {
-    let mut offset = address.wrapping_sub(*window_start);
-    if offset > WINDOW_BYTES - 16 {
-        *window_start = address;
-        offset = 0;
-        if !read_user(address, window, WINDOW_BYTES as u32) {
-            // Less than a window is left of the stack.
-            *window_start = u64::MAX;
-            if !read_user(address, window, 16) {
-                return false;
-            }
-        }
-    }
-    let index = (offset / 8) as usize & (WINDOW_WORDS - 1);
-    if index < WINDOW_WORDS - 1 {
-        *first = window[index];
-        *second = window[index + 1];
-    }
-    true
-}
-
-#[inline(always)]
-fn read_user(address: u64, window: &mut [u64; WINDOW_WORDS], bytes: u32) -> bool {
-    // SAFETY: at most the window's size; faults are handled by the helper.
-    unsafe { bpf_probe_read_user(window.as_mut_ptr().cast(), bytes, address as *const c_void) == 0 }
 }
 
 #[inline(always)]

@@ -31,7 +31,9 @@ use crate::{
     arch::{Registers, ends_with_call, system_call},
     heap::{open_gate, thread_calls},
     maps::{MAPPING_EVENTS, count},
-    space, stack,
+    space,
+    stack::{self, Start},
+    unwind::{Bounded, Loop, Rounds},
 };
 
 const MAP_FIXED: u64 = 0x10;
@@ -59,6 +61,19 @@ pub fn mapping_enter(context: RawTracePointContext) -> i32 {
 /// Raw tracepoint `sys_exit`: what makes mappings, and what came of it.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn mapping_exit(context: RawTracePointContext) -> i32 {
+    returned::<Loop>(context);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub fn mapping_exit_bounded(context: RawTracePointContext) -> i32 {
+    returned::<Bounded>(context);
+    0
+}
+
+#[inline(always)]
+fn returned<R: Rounds>(context: RawTracePointContext) {
     // TP_PROTO(struct pt_regs *regs, long ret)
     let registers: *const pt_regs = context.arg(0);
     // SAFETY: faults are handled by the helper.
@@ -66,9 +81,8 @@ pub fn mapping_exit(context: RawTracePointContext) -> i32 {
     if let Ok(call) = call
         && is_mapping_call(call)
     {
-        let _ = left(call, registers, context.arg(1));
+        let _ = left::<R>(call, registers, context.arg(1));
     }
-    0
 }
 
 #[inline(always)]
@@ -115,7 +129,7 @@ fn is_odd(registers: Registers) -> bool {
 }
 
 #[inline(always)]
-fn left(call: u64, registers: *const pt_regs, result: u64) -> Option<()> {
+fn left<R: Rounds>(call: u64, registers: *const pt_regs, result: u64) -> Option<()> {
     open_gate()?;
     let space = space::current()?;
     // SAFETY: faults are handled by the helper.
@@ -163,7 +177,7 @@ fn left(call: u64, registers: *const pt_regs, result: u64) -> Option<()> {
         _ => (MappingKind::Break, Some(Source::Brk)),
     };
     match source {
-        Some(source) => add_origin(&mut event, registers, kind, source)?,
+        Some(source) => add_origin::<R>(&mut event, registers, kind, source)?,
         None => event.kind = kind as u32,
     }
     // Last, so that it is after the call, and before anyone hears of it.
@@ -174,7 +188,7 @@ fn left(call: u64, registers: *const pt_regs, result: u64) -> Option<()> {
 
 /// Who asked: an allocator, or the program, whose stack is then taken.
 #[inline(always)]
-fn add_origin(
+fn add_origin<R: Rounds>(
     event: &mut MappingEvent,
     registers: Registers,
     kind: MappingKind,
@@ -211,8 +225,16 @@ fn add_origin(
         pointer: 0,
         taken: Block::default(),
     };
-    let code = caller(stack_pointer).unwrap_or(registers.code());
-    let (site, _) = stack::site_of(code, registers.frame_pointer(), control, calls, &call)?;
+    let mut start = Start {
+        code: registers.code(),
+        stack_pointer,
+        frame_pointer: registers.frame_pointer(),
+    };
+    if let Some(caller) = caller(stack_pointer) {
+        start.code = caller;
+        start.stack_pointer = stack_pointer.wrapping_add(8);
+    }
+    let (site, _) = stack::site_of::<R>(start, control, calls, &call)?;
     event.site = site;
     Some(())
 }

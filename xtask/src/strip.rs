@@ -1,5 +1,6 @@
-//! Takes the DWARF out of the object: most of its bytes, and neither aya nor
-//! the kernel reads it. BTF, with its line numbers for the verifier's log, stays.
+//! Takes the DWARF out of the object, most of its bytes, which neither aya nor
+//! the kernel reads, and the line numbers out of its BTF: aya 0.14 joins those of
+//! functions that `bpf_loop` calls in a way that the kernel refuses.
 
 use anyhow::Context as _;
 use object::{
@@ -15,8 +16,19 @@ pub fn strip(object: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut builder = Builder::read(object).context("reading the object")?;
     for section in &mut builder.sections {
         let name = section.name.as_slice();
-        if name.starts_with(b".debug_") || name.starts_with(b".rel.debug_") {
+        // Loaders take the numbers in .BTF.ext as they stand.
+        if name.starts_with(b".debug_")
+            || name.starts_with(b".rel.debug_")
+            || name == b".rel.BTF.ext"
+        {
             section.delete = true;
+        }
+        if name == b".BTF.ext"
+            && let SectionData::Data(data) = &mut section.data
+        {
+            *data = without_lines(data)
+                .context("a .BTF.ext that makes no sense")?
+                .into();
         }
     }
     builder.delete_orphans();
@@ -37,6 +49,31 @@ pub fn strip(object: &[u8]) -> anyhow::Result<Vec<u8>> {
         .write(&mut stripped)
         .context("writing the object without DWARF")?;
     Ok(stripped)
+}
+
+/// A `.BTF.ext` with what it says of functions only (`struct btf_ext_header`,
+/// Documentation/bpf/btf.rst).
+fn without_lines(data: &[u8]) -> Option<Vec<u8>> {
+    const LINES_LENGTH: usize = 20;
+    const RELOCATIONS_OFFSET: usize = 24;
+    const RELOCATIONS_LENGTH: usize = 28;
+    let word = |at: usize| Some(u32::from_le_bytes(*data.get(at..)?.first_chunk()?));
+    let (header, functions_offset, functions_length) = (word(4)?, word(8)?, word(12)?);
+    let end = header
+        .checked_add(functions_offset)?
+        .checked_add(functions_length)?;
+    let mut kept = data.get(..end as usize)?.to_vec();
+    let mut set = |at: usize, value: u32| {
+        let field = kept.get_mut(at..at + 4)?;
+        field.copy_from_slice(&value.to_le_bytes());
+        Some(())
+    };
+    set(LINES_LENGTH, 0)?;
+    if header as usize >= RELOCATIONS_LENGTH + 4 {
+        set(RELOCATIONS_OFFSET, functions_offset + functions_length)?;
+        set(RELOCATIONS_LENGTH, 0)?;
+    }
+    Some(kept)
 }
 
 #[cfg(test)]

@@ -67,6 +67,12 @@ pub const TARGETS: &[Target] = &[
         words: &[],
     },
     Target {
+        name: "unwind-table",
+        run: unwind::run_table,
+        seeds: seeds::objects,
+        words: elf::WORDS,
+    },
+    Target {
         name: "ledger",
         run: ledger::run,
         seeds: ledger::seeds,

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     collect::{Limit, Options},
-    probe::Limits,
+    probe::{Limits, UnwindLimits},
 };
 
 /// Which code holds a Linux process's memory: traces the allocator of a
@@ -94,6 +94,9 @@ pub struct Run {
     pub command: Vec<OsString>,
 }
 
+/// A node process takes 1.4 MiB, LLVM's library 5.
+pub const UNWIND_MEMORY: u32 = 8;
+
 /// What every trace takes.
 #[derive(Args, Debug)]
 pub struct Trace {
@@ -109,6 +112,10 @@ pub struct Trace {
     /// Most different stacks to keep; each takes 2 KiB of kernel memory.
     #[arg(long, value_name = "N", default_value_t = Limits::default().sites, value_parser = clap::value_parser!(u32).range(1..=1 << 22))]
     pub max_sites: u32,
+    /// Most memory for unwind tables, in MiB of kernel memory; what does not fit
+    /// is told, and stacks through it are approximate.
+    #[arg(long, value_name = "MIB", default_value_t = UNWIND_MEMORY, value_parser = clap::value_parser!(u32).range(1..=2048))]
+    pub unwind_memory: u32,
     /// Do not watch mmap and its kin. Watching slows each system call of every
     /// process a little, by how much the report tells.
     #[arg(long)]
@@ -130,6 +137,7 @@ impl Trace {
             } else {
                 default.processes
             },
+            unwind: UnwindLimits::of_bytes(u64::from(self.unwind_memory) << 20),
             ..default
         };
         Options {

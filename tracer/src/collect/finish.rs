@@ -14,13 +14,14 @@ use super::{
     clock::Moment,
     footprint::glibc_chunk,
     mapped::{self as mappings, Measured},
-    names::{Place, places},
+    names::{Located, places},
     pools,
     space::Space,
 };
 use crate::{
     model::{
-        Counts, Frame, Host, Level, Loss, LossCause, Report, SCHEMA, Site, Source, Totals, Window,
+        Counts, Frame, Host, Level, Loss, LossCause, Report, SCHEMA, Site, Source, StackEnd,
+        Totals, Window,
     },
     probe::{ProgramName, count_of},
 };
@@ -36,14 +37,21 @@ pub fn counts_of(site: &KernelSite) -> Counts {
 }
 
 /// Where a site's frames lie.
-pub fn places_of(space: &Space, site: &KernelSite) -> Vec<Place> {
+pub fn places_of(space: &Space, site: &KernelSite) -> (Vec<Located>, StackEnd) {
     let frames = (site.identity.frames as usize).min(site.frames.len());
-    places(
+    let (places, are_all) = places(
         space.id,
         &space.mappings,
         site.identity.mapping_generation,
         &site.frames[..frames],
-    )
+    );
+    let end = match (frames, are_all) {
+        // The stack was lost: counted as loss.
+        (0, _) => StackEnd::Root,
+        (_, true) => site.identity.ending.into(),
+        (_, false) => StackEnd::NoTable,
+    };
+    (places, end)
 }
 
 /// What the kernel side lost.
@@ -135,6 +143,7 @@ pub fn report(
     }
     let mut notes = session.notes;
     notes.extend(session.names.notes.iter().cloned());
+    notes.extend(session.tables.notes.iter().cloned());
     let children = count_of(&counts, Counter::ChildProcess).calls;
     notes.extend(session.follow.note(children));
     Ok(Report {
@@ -273,13 +282,13 @@ fn name_sites(
             .iter()
             .filter(|(_, site, _)| site.identity.space == space.id);
         session.names.look_up(
-            own.flat_map(|(_, _, places)| places),
+            own.flat_map(|(_, _, (places, _))| places),
             space.perf_map.as_ref(),
             &mut session.worker,
         );
     }
     let mut sites: HashMap<(String, u32), Site> = HashMap::new();
-    for (key, kernel_site, places) in places_by_site {
+    for (key, kernel_site, (places, stack_end)) in places_by_site {
         let frames = session.names.frames(&places);
         let source = KernelSource::from_number(kernel_site.identity.source)
             .map_or(Source::Unknown, Source::from);
@@ -301,8 +310,13 @@ fn name_sites(
                 counts: Counts::default(),
                 oldest_seconds: 0.0,
                 pool: pools::grown(source, &frames).map(str::to_owned),
-                frames,
+                frames: frames.clone(),
+                stack_end,
             });
+        // The same stack, once found approximately and once for sure.
+        for (known, frame) in site.frames.iter_mut().zip(&frames) {
+            known.approximate &= frame.approximate;
+        }
         site.counts += counts_of(kernel_site);
         site.oldest_seconds = site.oldest_seconds.max(oldest_seconds);
     }

@@ -284,6 +284,9 @@ impl Session {
             }
         }
         self.refuse_what_cannot_be(&target, &survey)?;
+        // Not waited for: until they are there its stacks are approximate.
+        self.tables.ask(survey.mappings.current());
+        self.tables.settle(&mut self.kernel, Duration::ZERO)?;
         let space = self.add_space(&survey)?;
         let entry = Target {
             mm: 0,

@@ -50,6 +50,7 @@ impl Session {
         self.control.now_mark = self.start.mark();
         self.kernel.set_control(&self.control)?;
         self.ticks += 1;
+        self.place_tables()?;
         self.follow_mapped(false)?;
         if self.ticks > TICKS_AT_FIRST && !self.ticks.is_multiple_of(TICKS_A_LOOK) {
             return Ok(None);
@@ -98,6 +99,22 @@ impl Session {
             is_sampled: self.sampling.is_some(),
             must_end,
         })
+    }
+
+    /// Brings the unwind tables that were built meanwhile to those who need them.
+    fn place_tables(&mut self) -> Result<(), CollectError> {
+        self.tables.settle(&mut self.kernel, Duration::ZERO)?;
+        self.tables
+            .bring_back(&mut self.kernel, self.control.now_mark)?;
+        if self.tables_told == self.tables.changes {
+            return Ok(());
+        }
+        self.tables_told = self.tables.changes;
+        for space in self.spaces.iter().filter(|space| space.target.is_some()) {
+            let code = self.tables.code_of(space.mappings.current());
+            self.kernel.set_space_code(space.id, &code)?;
+        }
+        Ok(())
     }
 
     /// Looks for targets whose end the kernel side could not tell: its buffer was full.
@@ -151,6 +168,9 @@ impl Session {
             self.kernel.set_space(space.id, &settings)?;
         }
         if space.mappings.changes() != changes {
+            self.tables.ask(space.mappings.current());
+            let code = self.tables.code_of(space.mappings.current());
+            self.kernel.set_space_code(space.id, &code)?;
             self.cover_what_came(index, pid)?;
         }
         Ok(())
@@ -202,7 +222,7 @@ impl Session {
             else {
                 continue;
             };
-            let places = finish::places_of(space, site);
+            let (places, _) = finish::places_of(space, site);
             self.names
                 .look_up(places.iter(), space.perf_map.as_ref(), &mut self.worker);
             let frames = self.names.frames(&places);

@@ -21,6 +21,7 @@ mod overhead;
 mod pools;
 mod session;
 mod space;
+mod tables;
 mod target;
 
 pub use clock::utc_now;

@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use tracer_common::unwind::frame;
+
 use super::mappings::{Backing, MappedFile, Mappings};
 use crate::{
     model::Frame,
@@ -23,25 +25,46 @@ pub enum Place {
     Anonymous(u32, u64),
 }
 
-/// The places of a stack of return addresses, innermost first.
+/// One frame of a stack.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// Where it stands.
+    pub place: Place,
+    /// It was found by a frame pointer that its callee may not have kept.
+    pub approximate: bool,
+}
+
+/// The places of a stack's frames, innermost first, and whether they are all.
 ///
-/// Ends at the first address that lies in no code: frame pointers were
+/// Ends at the first address that lies in no code: a frame pointer was
 /// followed through code that keeps none, and all that comes after is as wrong.
-pub fn places(space: u32, mappings: &Mappings, generation: u64, addresses: &[u64]) -> Vec<Place> {
-    addresses
+pub fn places(
+    space: u32,
+    mappings: &Mappings,
+    generation: u64,
+    frames: &[u64],
+) -> (Vec<Located>, bool) {
+    let places: Vec<Located> = frames
         .iter()
-        .map_while(|address| {
+        .map_while(|word| {
+            let address = frame::address(*word);
             // A return address stands behind its call, which may be the last
             // instruction of its function.
             let mapping = mappings.find(generation, address.wrapping_sub(1))?;
             let offset = address - mapping.start;
-            Some(match &mapping.backing {
+            let place = match &mapping.backing {
                 Backing::File(file, start) => Place::File(Arc::clone(file), start + offset),
                 Backing::Vdso => Place::Vdso(offset),
-                Backing::Anonymous => Place::Anonymous(space, *address),
+                Backing::Anonymous => Place::Anonymous(space, address),
+            };
+            Some(Located {
+                place,
+                approximate: frame::is_approximate(*word),
             })
         })
-        .collect()
+        .collect();
+    let are_all = places.len() == frames.len();
+    (places, are_all)
 }
 
 /// Names for places, looked up file by file.
@@ -64,14 +87,14 @@ impl Names {
     /// Looks all `places` of one process up. `perf_map` is its own, if it wrote one.
     pub fn look_up<'a>(
         &mut self,
-        places: impl Iterator<Item = &'a Place>,
+        places: impl Iterator<Item = &'a Located>,
         perf_map: Option<&File>,
         worker: &mut FileWorker,
     ) {
         let mut by_file: BTreeMap<(u64, u64), (Arc<MappedFile>, BTreeSet<u64>)> = BTreeMap::new();
         let mut jit = BTreeSet::new();
-        for place in places {
-            match place {
+        for located in places {
+            match &located.place {
                 Place::File(file, offset) => {
                     let entry = by_file
                         .entry(file.identity)
@@ -161,11 +184,11 @@ impl Names {
 
     /// The frames of a stack, innermost first, inlined ones included.
     #[must_use]
-    pub fn frames(&self, places: &[Place]) -> Vec<Frame> {
+    pub fn frames(&self, places: &[Located]) -> Vec<Frame> {
         let mut frames = Vec::new();
-        for (depth, place) in places.iter().enumerate() {
+        for located in places {
             let from = frames.len();
-            match place {
+            match &located.place {
                 Place::File(file, offset) => self.file_frames(file, *offset, &mut frames),
                 Place::Vdso(offset) => {
                     frames.push(Frame {
@@ -181,10 +204,8 @@ impl Names {
                     ..Frame::default()
                 }),
             }
-            // The caller is where the call returned to. All further frames
-            // are by frame pointer, which not all code keeps.
             for frame in &mut frames[from..] {
-                frame.approximate = depth > 0;
+                frame.approximate = located.approximate;
             }
         }
         frames

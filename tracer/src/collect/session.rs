@@ -13,10 +13,11 @@ use super::{
     mapped::{self, Watch, intervals::Origin},
     overhead::{ALWAYS_BYTES, Governor, Limit},
     space::{Space, Survey},
+    tables::Tables,
 };
 use crate::{
     model::{Counts, Report, Sampling},
-    probe::{Kernel, Limits, Uprobes, canary, features},
+    probe::{Kernel, Limits, UnwindLimits, Uprobes, canary, features},
     symbolize::FileWorker,
 };
 
@@ -49,6 +50,9 @@ pub struct Session {
     pub(super) kernel: Kernel,
     pub(super) limits: Limits,
     pub(super) worker: FileWorker,
+    pub(super) tables: Tables,
+    /// [`Tables::changes`] when the spaces were last told.
+    pub(super) tables_told: u64,
     /// In the order in which they came under trace.
     pub(super) spaces: Vec<Space>,
     /// The number of the next one.
@@ -83,11 +87,19 @@ pub struct Session {
     pub(super) ticks: u32,
 }
 
-/// Starts the file worker and has it look at a process, if there is one yet.
-fn survey(pid: Option<u32>) -> Result<(FileWorker, Option<Survey>), CollectError> {
+/// Starts the file worker and has it look at a process, if there is one yet,
+/// whose unwind tables are then being built.
+fn survey(
+    pid: Option<u32>,
+    limits: &UnwindLimits,
+) -> Result<(FileWorker, Tables, Option<Survey>), CollectError> {
     let mut worker = FileWorker::start()?;
+    let mut tables = Tables::new(limits);
     let survey = pid.map(|pid| Survey::of(pid, &mut worker)).transpose()?;
-    Ok((worker, survey))
+    if let Some(survey) = &survey {
+        tables.ask(survey.mappings.current());
+    }
+    Ok((worker, tables, survey))
 }
 
 impl Session {
@@ -97,7 +109,8 @@ impl Session {
         if !features::is_in_first_pid_namespace() {
             return Err(CollectError::PidNamespace);
         }
-        let surveying = thread::spawn(move || survey(pid));
+        let unwind = options.limits.unwind;
+        let surveying = thread::spawn(move || survey(pid, &unwind));
         let mut kernel = Kernel::load(&options.limits, true)?;
         let mut findings = canary::examine(&mut kernel)?;
         if kernel.uprobes() == Uprobes::Multi && !findings.sees_threads {
@@ -109,7 +122,7 @@ impl Session {
         let watch = (options.mappings)
             .then(|| Watch::start(&mut kernel))
             .transpose()?;
-        let (worker, survey) = surveying.join().map_err(|_| CollectError::System {
+        let (worker, tables, survey) = surveying.join().map_err(|_| CollectError::System {
             what: "looking at the target's files",
             source: std::io::Error::other("the thread died"),
         })??;
@@ -117,6 +130,8 @@ impl Session {
             kernel,
             limits: options.limits,
             worker,
+            tables,
+            tables_told: 0,
             survey,
             spaces: Vec::new(),
             next_space: 1,

@@ -2,7 +2,7 @@
 //! allocates, and where the probes go. Following it afterwards is `look`'s and
 //! `follow`'s.
 
-use std::fs::File;
+use std::{fs::File, time::Duration};
 
 use tracer_common::control::{
     SpaceSettings, TARGET_FOLLOW, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER, Target,
@@ -19,6 +19,9 @@ use crate::{
     probe::{Point, ProgramName},
     symbolize::FileWorker,
 };
+
+/// How long a process that is attached to waits for each unwind table.
+const TABLE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// One address space under trace.
 pub(super) struct Space {
@@ -122,6 +125,8 @@ impl Session {
             Some(survey) => survey,
             None => Survey::of(pid, &mut self.worker)?,
         };
+        self.tables.ask(survey.mappings.current());
+        self.tables.settle(&mut self.kernel, TABLE_PATIENCE)?;
         self.refuse_what_cannot_be(&target, &survey)?;
         let stops = if attaching == Attaching::Stopped {
             TARGET_STOP_AT_EXEC
@@ -181,6 +186,8 @@ impl Session {
                 allocator: code,
             },
         )?;
+        let code = self.tables.code_of(survey.mappings.current());
+        self.kernel.set_space_code(id, &code)?;
         self.kernel.add_site_without_stack(id)?;
         self.next_space += 1;
         Ok(id)

@@ -11,6 +11,7 @@ mod process;
 mod report;
 mod seconds;
 mod site;
+mod stack_end;
 pub mod wide;
 
 pub use frame::Frame;
@@ -19,3 +20,4 @@ pub use mappings::{Extent, MappingKind, MappingSite, Mappings, ProcessMappings};
 pub use process::{Beginning, Exit, Followed, Process};
 pub use report::{Host, Level, Report, SCHEMA, Sampling, Totals, Window};
 pub use site::{Counts, Site, Source};
+pub use stack_end::StackEnd;

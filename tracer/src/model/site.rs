@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Frame;
+use super::{Frame, StackEnd};
 
 /// What one stack of one source in one process allocated and freed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Site {
     /// Innermost first: the first is the function that called the allocator.
     /// Empty where the stack was lost (see the report's `loss`).
     pub frames: Vec<Frame>,
+    /// Why the stack ends where it does.
+    #[serde(default, skip_serializing_if = "StackEnd::is_root")]
+    pub stack_end: StackEnd,
 }
 
 /// Blocks and requested bytes. `allocated − freed = live`, always.

@@ -20,11 +20,15 @@ use tracer_common::{
     counter::{COUNTERS, Count, Counter},
     ledger::{Block, BlockKey},
     site::{self, Site, SiteIdentity},
+    unwind::{
+        code::{Chunk, Page, SpaceCode},
+        row::Special,
+    },
 };
 
 use super::{
     Attached, Point, ProbeError, ProgramName, Uprobes, attach,
-    object::{self, chain},
+    object::{self, Rounds, chain},
     programs::Programs,
     sys,
 };
@@ -38,8 +42,35 @@ pub struct Limits {
     pub sites: u32,
     /// Threads (2 KiB each).
     pub threads: u32,
-    /// Address spaces over the whole trace, and processes at one time (100 bytes each).
+    /// Address spaces over the whole trace, and processes at one time (13 KiB each).
     pub processes: u32,
+    /// Unwind tables.
+    pub unwind: UnwindLimits,
+}
+
+/// How much the unwind tables may take. The kernel reserves it at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnwindLimits {
+    /// Chunks of rows (32 KiB each).
+    pub chunks: u32,
+    /// Pages of 64 KiB of code (8 bytes each).
+    pub pages: u32,
+    /// Tables, one a file (4 bytes each).
+    pub tables: u32,
+}
+
+impl UnwindLimits {
+    /// What fits into so many bytes.
+    #[must_use]
+    pub fn of_bytes(bytes: u64) -> Self {
+        let chunks = (bytes / size_of::<Chunk>() as u64).clamp(1, 1 << 16) as u32;
+        Self {
+            chunks,
+            // Code has a row for each ten bytes and more.
+            pages: (chunks * 64).max(4096),
+            tables: 4096,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -49,6 +80,7 @@ impl Default for Limits {
             sites: 1 << 16,
             threads: 1 << 16,
             processes: 256,
+            unwind: UnwindLimits::of_bytes(8 << 20),
         }
     }
 }
@@ -57,6 +89,7 @@ impl Default for Limits {
 pub struct Kernel {
     ebpf: Ebpf,
     programs: Programs,
+    rounds: Rounds,
     /// By process.
     attached: collections::HashMap<u32, Vec<Attached>>,
     /// Probes of processes that have ended, on their way out.
@@ -66,10 +99,11 @@ pub struct Kernel {
 impl Kernel {
     /// Loads object and maps; nothing is attached and the gate is shut.
     pub fn load(limits: &Limits, allow_multi: bool) -> Result<Self, ProbeError> {
-        let (ebpf, programs) = object::load(limits, allow_multi)?;
+        let (ebpf, programs, rounds) = object::load(limits, allow_multi)?;
         Ok(Self {
             ebpf,
             programs,
+            rounds,
             attached: collections::HashMap::new(),
             releasing: Vec::new(),
         })
@@ -83,20 +117,25 @@ impl Kernel {
 
     /// Attaches what watches the life of targets: exec and the end of threads.
     pub fn attach_life(&mut self) -> Result<(), ProbeError> {
-        self.attach_tracepoint("process_exec", "sched_process_exec")?;
-        self.attach_tracepoint("process_fork", "sched_process_fork")?;
-        self.attach_tracepoint("thread_exit", "sched_process_exit")
+        let [exec, fork, exit, _, _] = self.rounds.tracepoints();
+        [exec, fork, exit]
+            .into_iter()
+            .try_for_each(|what| self.attach_tracepoint(what))
     }
 
     /// Attaches what watches mapping calls. Every process of the host pays for
     /// it at each of its system calls.
     pub fn attach_mappings(&mut self) -> Result<(), ProbeError> {
         // Returns first: what was entered before is not told, and looked for at once.
-        self.attach_tracepoint("mapping_exit", "sys_exit")?;
-        self.attach_tracepoint("mapping_enter", "sys_enter")
+        let [_, _, _, enter, exit] = self.rounds.tracepoints();
+        self.attach_tracepoint(exit)?;
+        self.attach_tracepoint(enter)
     }
 
-    fn attach_tracepoint(&mut self, name: &str, tracepoint: &str) -> Result<(), ProbeError> {
+    fn attach_tracepoint(
+        &mut self,
+        (name, tracepoint): (&'static str, &'static str),
+    ) -> Result<(), ProbeError> {
         let program: &mut RawTracePoint = object::program(&mut self.ebpf, name)?;
         program
             .attach(tracepoint)
@@ -159,6 +198,44 @@ impl Kernel {
         let mut map: Array<_, SpaceSettings> = self.map_mut("SPACE_SETTINGS")?;
         map.set(space, settings, 0)
             .map_err(|error| map_error("SPACE_SETTINGS", &error))
+    }
+
+    /// Sets where the code of an address space finds its unwind tables; without,
+    /// no stack can be taken.
+    pub fn set_space_code(&mut self, space: u32, code: &SpaceCode) -> Result<(), ProbeError> {
+        let mut map: HashMap<_, u32, SpaceCode> = self.map_mut("SPACE_CODE")?;
+        map.insert(space, code, 0)
+            .map_err(|error| map_error("SPACE_CODE", &error))
+    }
+
+    /// Writes a chunk of rows.
+    pub fn set_rows(&mut self, chunk: u32, rows: &Chunk) -> Result<(), ProbeError> {
+        let mut map: Array<_, Chunk> = self.map_mut("ROWS")?;
+        map.set(chunk, rows, 0)
+            .map_err(|error| map_error("ROWS", &error))
+    }
+
+    /// Writes where the rows of pages stand, from one page on.
+    pub fn set_pages(&mut self, first: u32, pages: &[Page]) -> Result<(), ProbeError> {
+        let mut map: Array<_, u64> = self.map_mut("PAGES")?;
+        (first..).zip(pages).try_for_each(|(number, page)| {
+            map.set(number, page.0, 0)
+                .map_err(|error| map_error("PAGES", &error))
+        })
+    }
+
+    /// Writes a special rule.
+    pub fn set_special(&mut self, number: u16, special: &Special) -> Result<(), ProbeError> {
+        let mut map: Array<_, Special> = self.map_mut("SPECIALS")?;
+        map.set(u32::from(number), special, 0)
+            .map_err(|error| map_error("SPECIALS", &error))
+    }
+
+    /// When a table was last used, as [`Control::now_mark`].
+    pub fn table_use(&mut self, table: u32) -> Result<u32, ProbeError> {
+        let map: Array<_, u32> = self.map_mut("TABLE_USES")?;
+        map.get(&table, 0)
+            .map_err(|error| map_error("TABLE_USES", &error))
     }
 
     /// Adds the site of what will have no stack in this address space.

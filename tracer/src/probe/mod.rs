@@ -20,7 +20,7 @@ mod sys;
 
 pub use attach::{Attached, Point};
 pub use error::ProbeError;
-pub use kernel::{Kernel, Limits, count_of};
+pub use kernel::{Kernel, Limits, UnwindLimits, count_of};
 pub use object::ProgramName;
 pub use programs::Uprobes;
 pub use sys::watch;

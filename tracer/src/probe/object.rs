@@ -1,5 +1,7 @@
 //! The eBPF object: which programs it has, and loading it.
 
+use std::borrow::Cow;
+
 use aya::{
     Ebpf, EbpfLoader,
     programs::{Program, ProgramType, RawTracePoint},
@@ -64,9 +66,58 @@ impl ProgramName {
     }
 }
 
+/// How programs go round that walk a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounds {
+    /// By `bpf_loop` (Linux 5.17).
+    Loop,
+    /// By a loop of which the verifier follows every turn.
+    Bounded,
+}
+
+impl Rounds {
+    /// What this kernel can do; in debug builds the latter if
+    /// `MEMTRACE_BOUNDED` is set, so that it is tested on any kernel.
+    fn of_this_kernel() -> Self {
+        #[cfg(debug_assertions)]
+        if std::env::var_os("MEMTRACE_BOUNDED").is_some() {
+            return Self::Bounded;
+        }
+        if has(ProgramType::KProbe, BpfHelper::BPF_FUNC_loop) {
+            Self::Loop
+        } else {
+            Self::Bounded
+        }
+    }
+
+    /// The name in the object of a program that does it so.
+    pub fn symbol(self, name: ProgramName) -> Cow<'static, str> {
+        match (self, name) {
+            (Self::Bounded, ProgramName::Return | ProgramName::Exit) => {
+                format!("{}_bounded", name.symbol()).into()
+            }
+            _ => name.symbol().into(),
+        }
+    }
+
+    /// The tracepoints' programs, and what they go on.
+    pub const fn tracepoints(self) -> [(&'static str, &'static str); 5] {
+        [
+            ("process_exec", "sched_process_exec"),
+            ("process_fork", "sched_process_fork"),
+            ("thread_exit", "sched_process_exit"),
+            ("mapping_enter", "sys_enter"),
+            match self {
+                Self::Loop => ("mapping_exit", "sys_exit"),
+                Self::Bounded => ("mapping_exit_bounded", "sys_exit"),
+            },
+        ]
+    }
+}
+
 /// The object's bytes: the embedded one, or in debug builds the one that
 /// `MEMTRACE_EBPF_OBJECT` names, so that tests run on what was just built.
-fn object() -> Result<std::borrow::Cow<'static, [u8]>, ProbeError> {
+fn object() -> Result<Cow<'static, [u8]>, ProbeError> {
     #[cfg(debug_assertions)]
     if let Some(path) = std::env::var_os("MEMTRACE_EBPF_OBJECT") {
         return std::fs::read(&path)
@@ -77,10 +128,21 @@ fn object() -> Result<std::borrow::Cow<'static, [u8]>, ProbeError> {
 }
 
 /// Loads object and maps; nothing is attached and the gate is shut.
-pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Programs), ProbeError> {
-    let [mm_offset, tgid_offset, signal_offset, exit_code_offset] =
-        btf::kernel_member_offsets("task_struct", ["mm", "tgid", "signal", "exit_code"])?;
+pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Programs, Rounds), ProbeError> {
+    let [
+        mm_offset,
+        tgid_offset,
+        signal_offset,
+        exit_code_offset,
+        utask_offset,
+    ] = btf::kernel_member_offsets(
+        "task_struct",
+        ["mm", "tgid", "signal", "exit_code", "utask"],
+    )?;
     let [live_offset] = btf::kernel_member_offsets("signal_struct", ["live"])?;
+    let [returns_offset] = btf::kernel_member_offsets("uprobe_task", ["return_instances"])?;
+    let [return_stack, return_address, return_next] =
+        btf::kernel_member_offsets("return_instance", ["stack", "orig_ret_vaddr", "next"])?;
     lift_memory_limit();
     let bytes = object()?;
     let mut ebpf = EbpfLoader::new()
@@ -90,6 +152,11 @@ pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Programs), Prob
         .override_global("SIGNAL_OFFSET", &signal_offset, true)
         .override_global("EXIT_CODE_OFFSET", &exit_code_offset, true)
         .override_global("LIVE_OFFSET", &live_offset, true)
+        .override_global("UTASK_OFFSET", &utask_offset, true)
+        .override_global("RETURNS_OFFSET", &returns_offset, true)
+        .override_global("RETURN_STACK_OFFSET", &return_stack, true)
+        .override_global("RETURN_ADDRESS_OFFSET", &return_address, true)
+        .override_global("RETURN_NEXT_OFFSET", &return_next, true)
         .override_global(
             "HAS_TYPED_TASK",
             &u32::from(has(
@@ -104,22 +171,21 @@ pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Programs), Prob
         .map_max_entries("TARGETS", limits.processes)
         .map_max_entries("SPACES", limits.processes)
         .map_max_entries("SPACE_SETTINGS", limits.processes)
+        .map_max_entries("SPACE_CODE", limits.processes)
+        .map_max_entries("PAGES", limits.unwind.pages)
+        .map_max_entries("ROWS", limits.unwind.chunks)
+        .map_max_entries("TABLE_USES", limits.unwind.tables)
         .load(&bytes)
         .map_err(load_error)?;
-    for name in [
-        "process_exec",
-        "process_fork",
-        "thread_exit",
-        "mapping_enter",
-        "mapping_exit",
-    ] {
+    let rounds = Rounds::of_this_kernel();
+    for (name, _) in rounds.tracepoints() {
         let program: &mut RawTracePoint = program(&mut ebpf, name)?;
         program
             .load()
             .map_err(|error| ProbeError::Load(format!("{name}: {error}")))?;
     }
-    let programs = Programs::load(&bytes, &ebpf, allow_multi)?;
-    Ok((ebpf, programs))
+    let programs = Programs::load(&bytes, &ebpf, rounds, allow_multi)?;
+    Ok((ebpf, programs, rounds))
 }
 
 /// Before Linux 5.11 maps count against RLIMIT_MEMLOCK; if it cannot be

@@ -16,7 +16,7 @@ use aya_obj::generated::{BPF_ALU64, BPF_CALL, BPF_JMP, BPF_K, BPF_MOV, bpf_insn}
 use super::{
     ProbeError,
     kernel::map_fd,
-    object::{ProgramName, has},
+    object::{ProgramName, Rounds, chain, has},
     sys,
 };
 
@@ -31,24 +31,39 @@ pub enum Uprobes {
     SingleWithoutCookies,
 }
 
+/// A program as it is loaded.
+struct ProgramCode {
+    instructions: Vec<bpf_insn>,
+    /// Where its functions begin and which types they have, as `struct bpf_func_info`.
+    functions: Vec<u8>,
+}
+
 /// The programs, sharing the maps of the loaded object.
 pub struct Programs {
     uprobes: Uprobes,
-    instructions: HashMap<ProgramName, Vec<bpf_insn>>,
+    types: Option<OwnedFd>,
+    code: HashMap<ProgramName, ProgramCode>,
     /// By name and, where the kernel has no cookies, cookie.
     loaded: HashMap<(ProgramName, u64), OwnedFd>,
 }
 
 impl Programs {
     /// Loads every program once, by the best of what the kernel can do.
-    pub fn load(object: &[u8], ebpf: &Ebpf, allow_multi: bool) -> Result<Self, ProbeError> {
+    pub fn load(
+        object: &[u8],
+        ebpf: &Ebpf,
+        rounds: Rounds,
+        allow_multi: bool,
+    ) -> Result<Self, ProbeError> {
+        let (types, code) = code_of(object, ebpf, rounds)?;
         let mut programs = Self {
             uprobes: if has(ProgramType::KProbe, BpfHelper::BPF_FUNC_get_attach_cookie) {
                 Uprobes::Single
             } else {
                 Uprobes::SingleWithoutCookies
             },
-            instructions: instructions_of(object, ebpf)?,
+            types,
+            code,
             loaded: HashMap::new(),
         };
         if allow_multi && sys::has_uprobe_multi() {
@@ -87,21 +102,28 @@ impl Programs {
 
     fn key(&self, name: ProgramName, cookie: u64) -> (ProgramName, u64) {
         let asks = self.uprobes == Uprobes::SingleWithoutCookies
-            && (self.instructions.get(&name)).is_some_and(|code| code.iter().any(asks_for_cookie));
+            && (self.code.get(&name))
+                .is_some_and(|code| code.instructions.iter().any(asks_for_cookie));
         (name, if asks { cookie } else { 0 })
     }
 
     fn load_one(&self, name: ProgramName, cookie: u64) -> Result<OwnedFd, ProbeError> {
-        let mut code = self.instructions.get(&name).cloned();
-        let code = code.as_mut().ok_or_else(|| no_program(name))?;
+        let code = self.code.get(&name).ok_or_else(|| no_program(name))?;
+        let mut instructions = code.instructions.clone();
         if self.uprobes == Uprobes::SingleWithoutCookies {
             let cookie = i32::try_from(cookie)
                 .map_err(|_| ProbeError::Load(format!("the cookie {cookie} has over 31 bits")))?;
-            for instruction in code.iter_mut().filter(|it| asks_for_cookie(it)) {
+            for instruction in instructions.iter_mut().filter(|it| asks_for_cookie(it)) {
                 *instruction = constant(cookie);
             }
         }
-        sys::load_uprobe(name.symbol(), code, self.uprobes == Uprobes::Multi)
+        let program = sys::Program {
+            name: name.symbol(),
+            instructions: &instructions,
+            types: self.types.as_ref().map(OwnedFd::as_fd),
+            functions: &code.functions,
+        };
+        sys::load_uprobe(&program, self.uprobes == Uprobes::Multi)
             .map_err(|(error, log)| ProbeError::Load(format!("{}: {error}\n{log}", name.symbol())))
     }
 }
@@ -128,13 +150,23 @@ fn constant(number: i32) -> bpf_insn {
     }
 }
 
-/// Each program's instructions, with the maps of `ebpf` in them.
-fn instructions_of(
+/// Each program with the maps of `ebpf` in it, and the types of their
+/// functions, which the kernel wants for those that `bpf_loop` calls.
+fn code_of(
     object: &[u8],
     ebpf: &Ebpf,
-) -> Result<HashMap<ProgramName, Vec<bpf_insn>>, ProbeError> {
-    let failed = |error: String| ProbeError::Load(error);
-    let mut parsed = aya_obj::Object::parse(object).map_err(|error| failed(error.to_string()))?;
+    rounds: Rounds,
+) -> Result<(Option<OwnedFd>, HashMap<ProgramName, ProgramCode>), ProbeError> {
+    let failed = |error: &dyn std::error::Error| ProbeError::Load(chain(error));
+    let mut parsed = aya_obj::Object::parse(object).map_err(|error| failed(&error))?;
+    let types = match (rounds, aya::features().btf()) {
+        (Rounds::Loop, Some(features)) => (parsed.fixup_and_sanitize_btf(features))
+            .map_err(|error| failed(&error))?
+            .map(|types| sys::load_types(&types.to_bytes()))
+            .transpose()
+            .map_err(|error| failed(&error))?,
+        _ => None,
+    };
     let text_sections: HashSet<usize> = parsed
         .functions
         .keys()
@@ -147,25 +179,30 @@ fn instructions_of(
             .map(name)
             .and_then(map_fd)
             .map(|fd| fd.as_raw_fd())
-            .ok_or_else(|| failed(format!("no map {name}")))?;
+            .ok_or_else(|| ProbeError::Load(format!("no map {name}")))?;
         with_fds.push((name.as_str(), fd, map));
     }
     parsed
         .relocate_maps(with_fds.into_iter(), &text_sections)
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| failed(&error))?;
     parsed
         .relocate_calls(&text_sections)
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| failed(&error))?;
     parsed.sanitize_functions(aya::features());
-    ProgramName::ALL
-        .into_iter()
-        .map(|name| {
-            let function = parsed
-                .programs
-                .get(name.symbol())
-                .and_then(|program| parsed.functions.get(&program.function_key()))
-                .ok_or_else(|| no_program(name))?;
-            Ok((name, function.instructions.clone()))
-        })
-        .collect()
+    let code = ProgramName::ALL.into_iter().map(|name| {
+        let function = (parsed.programs.get(rounds.symbol(name).as_ref()))
+            .and_then(|program| parsed.functions.get(&program.function_key()))
+            .ok_or_else(|| no_program(name))?;
+        let functions = match types {
+            Some(_) => function.func_info.func_info_bytes(),
+            None => Vec::new(),
+        };
+        let code = ProgramCode {
+            instructions: function.instructions.clone(),
+            functions,
+        };
+        Ok((name, code))
+    });
+    let code = code.collect::<Result<_, ProbeError>>()?;
+    Ok((types, code))
 }

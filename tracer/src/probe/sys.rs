@@ -17,6 +17,9 @@ use aya_obj::generated::{
 /// `BPF_F_UPROBE_MULTI_RETURN` (include/uapi/linux/bpf.h).
 const UPROBE_MULTI_RETURN: u32 = 1;
 
+/// Of a `struct bpf_func_info`.
+const FUNCTION_BYTES: usize = 8;
+
 /// bpf(2).
 ///
 /// # Safety
@@ -63,19 +66,38 @@ fn owned(fd: i64) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd as i32) }
 }
 
+/// Tells the kernel of types (`BPF_BTF_LOAD`, Linux 4.18).
+pub fn load_types(types: &[u8]) -> io::Result<OwnedFd> {
+    let mut attributes = zeroed();
+    // SAFETY: plain writes to the member that BPF_BTF_LOAD reads.
+    let load = unsafe { &mut attributes.__bindgen_anon_7 };
+    load.btf = types.as_ptr() as u64;
+    load.btf_size = types.len() as u32;
+    // SAFETY: the types outlive the call.
+    unsafe { bpf(bpf_cmd::BPF_BTF_LOAD, &mut attributes) }.map(owned)
+}
+
+/// A program to load.
+#[derive(Clone, Copy)]
+pub struct Program<'a> {
+    /// Told to whoever lists programs.
+    pub name: &'a str,
+    /// All functions, one after the other.
+    pub instructions: &'a [bpf_insn],
+    /// What [`load_types`] gave, where the program has functions that helpers call.
+    pub types: Option<BorrowedFd<'a>>,
+    /// `struct bpf_func_info` for each function; empty without types.
+    pub functions: &'a [u8],
+}
+
 /// Loads a program for uprobes; for a `uprobe_multi` link (Linux 6.6) or a perf event.
 /// The error carries the verifier's last words.
-pub fn load_uprobe(
-    name: &str,
-    instructions: &[bpf_insn],
-    multi: bool,
-) -> Result<OwnedFd, (io::Error, String)> {
-    let load_with_log = |log: &mut [u8]| load_with_log(name, instructions, multi, log);
-    match load_with_log(&mut []) {
+pub fn load_uprobe(program: &Program<'_>, multi: bool) -> Result<OwnedFd, (io::Error, String)> {
+    match load_with_log(program, multi, &mut []) {
         Ok(fd) => Ok(fd),
         Err(_) => {
             let mut log = vec![0u8; 1 << 20];
-            load_with_log(&mut log).map_err(|error| {
+            load_with_log(program, multi, &mut log).map_err(|error| {
                 let text = CStr::from_bytes_until_nul(&log)
                     .map(CStr::to_string_lossy)
                     .unwrap_or_default();
@@ -86,12 +108,7 @@ pub fn load_uprobe(
     }
 }
 
-fn load_with_log(
-    name: &str,
-    instructions: &[bpf_insn],
-    multi: bool,
-    log: &mut [u8],
-) -> io::Result<OwnedFd> {
+fn load_with_log(program: &Program<'_>, multi: bool, log: &mut [u8]) -> io::Result<OwnedFd> {
     let mut attributes = zeroed();
     // SAFETY: plain writes to the member that BPF_PROG_LOAD reads.
     let load = unsafe { &mut attributes.__bindgen_anon_3 };
@@ -99,19 +116,25 @@ fn load_with_log(
     if multi {
         load.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
     }
-    load.insns = instructions.as_ptr() as u64;
-    load.insn_cnt = instructions.len() as u32;
+    load.insns = program.instructions.as_ptr() as u64;
+    load.insn_cnt = program.instructions.len() as u32;
     load.license = c"GPL".as_ptr() as u64;
     // At most 15 characters and a NUL (BPF_OBJ_NAME_LEN).
-    for (to, from) in load.prog_name.iter_mut().zip(name.bytes().take(15)) {
+    for (to, from) in load.prog_name.iter_mut().zip(program.name.bytes().take(15)) {
         *to = from as _;
+    }
+    if let Some(types) = program.types {
+        load.prog_btf_fd = types.as_raw_fd() as u32;
+        load.func_info = program.functions.as_ptr() as u64;
+        load.func_info_rec_size = FUNCTION_BYTES as u32;
+        load.func_info_cnt = (program.functions.len() / FUNCTION_BYTES) as u32;
     }
     if !log.is_empty() {
         load.log_level = 1;
         load.log_buf = log.as_mut_ptr() as u64;
         load.log_size = log.len() as u32;
     }
-    // SAFETY: instructions, licence and log outlive the call.
+    // SAFETY: instructions, functions, licence and log outlive the call.
     unsafe { bpf(bpf_cmd::BPF_PROG_LOAD, &mut attributes) }.map(owned)
 }
 
@@ -154,7 +177,13 @@ pub fn has_uprobe_multi() -> bool {
         off: 0,
         imm: 0,
     });
-    let Ok(program) = load_uprobe("try_multi", &instructions, true) else {
+    let program = Program {
+        name: "try_multi",
+        instructions: &instructions,
+        types: None,
+        functions: &[],
+    };
+    let Ok(program) = load_uprobe(&program, true) else {
         return false;
     };
     let tried = link_uprobe_multi(program.as_fd(), c"/", &[0], &[0], 0, false);

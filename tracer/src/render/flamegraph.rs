@@ -30,7 +30,7 @@ const SUBTITLE_COLUMNS: usize = 160;
 const CAUSES_MAX: usize = 4;
 
 /// Said where there is room: the numbers come first.
-const APPROXIMATE: &str = " · frames below the callers may be wrong";
+const APPROXIMATE: &str = " · some frames may be wrong: see report.json";
 
 /// Writes the picture of the live bytes; for a report without any, one that says so.
 ///

@@ -5,7 +5,7 @@ mod any;
 
 use crate::model::{
     Counts, Exit, Extent, Frame, Host, Level, Loss, LossCause, MappingKind, MappingSite, Mappings,
-    Process, ProcessMappings, Report, SCHEMA, Sampling, Site, Source, Totals, Window,
+    Process, ProcessMappings, Report, SCHEMA, Sampling, Site, Source, StackEnd, Totals, Window,
 };
 
 pub use any::any_report;
@@ -27,6 +27,7 @@ fn site(number: u64, source: Source, counts: Counts, frames: Vec<Frame>) -> Site
         source,
         counts,
         oldest_seconds,
+        stack_end: StackEnd::Root,
         pool: None,
         frames,
     }
@@ -100,6 +101,13 @@ pub fn small() -> Report {
         frame("v8::Run(int)", "/usr/local/bin/node", 0x00de_ad00),
         frame("main", "/usr/local/bin/node", 0x00be_ef00),
     ];
+    let mut cut = site(
+        2,
+        Source::Calloc,
+        Counts::new(3, 3_145_728, 2, 2_097_152),
+        vec![guess],
+    );
+    cut.stack_end = StackEnd::NoTable;
     let sites = vec![
         site(
             1,
@@ -107,12 +115,7 @@ pub fn small() -> Report {
             Counts::new(200, 13_107_200, 72, 4_718_592),
             leaking,
         ),
-        site(
-            2,
-            Source::Calloc,
-            Counts::new(3, 3_145_728, 2, 2_097_152),
-            vec![guess],
-        ),
+        cut,
         site(3, Source::Realloc, Counts::new(1, 512, 0, 0), Vec::new()),
         site(
             4,

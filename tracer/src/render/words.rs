@@ -5,9 +5,10 @@ use super::names::sanitize;
 
 const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
-/// What is to be said of stacks with approximate frames. Said once: for now
-/// nearly all frames are such, and a mark on each would hide the names.
-pub const APPROXIMATE: &str = "Callers' callers are found by frame pointers: where code keeps none, frames are missing or wrong.";
+/// What stands before the name of an approximate frame, and what it means.
+pub const APPROXIMATE_MARK: &str = "~ ";
+/// Said once where such frames are shown.
+pub const APPROXIMATE: &str = "~ marks frames that may be wrong: found by a frame pointer, behind code that no unwind table tells of.";
 
 /// Bytes in binary units with one decimal, rounded half up: `1023 B`, `1.0
 /// KiB`, `1.5 MiB`. What would round to `1024.0` takes the next unit.

@@ -5,6 +5,8 @@
 
 pub mod output;
 pub mod recording;
+mod table_cache;
 
 pub use output::{OutputDir, OutputError, Owner, WriteErrors, default_name};
 pub use recording::{RecordingError, read_recording};
+pub use table_cache::TableCache;

@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::elf::MAX_SYMBOLS_PER_OFFSET;
 use super::protocol::{Answer, Request, read_answer, send_message};
+use super::unwind_table::UnwindTable;
 use super::worker::SUBCOMMAND;
 use super::{MAX_TEXT_BYTES, ObjectSummary, PerfMapNames, Symbol};
 
@@ -154,6 +155,36 @@ impl FileWorker {
                 }
                 Ok(summary)
             }
+            _ => Err(self.senseless()),
+        }
+    }
+
+    /// What names the unwind table that a file gives: the same for the same
+    /// code and unwind information, whatever the file is called.
+    ///
+    /// # Errors
+    /// See [`FileWorkerError`]; the worker can be used again after any.
+    pub fn unwind_digest(&mut self, file: &File) -> Result<String, FileWorkerError> {
+        match self.call(&Request::UnwindDigest, file, self.deadline())? {
+            Answer::Digest(digest)
+                if digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+            {
+                Ok(digest)
+            }
+            _ => Err(self.senseless()),
+        }
+    }
+
+    /// The unwind table of a file, see [`super::elf::unwind_table`].
+    ///
+    /// # Errors
+    /// See [`FileWorkerError`]; the worker can be used again after any.
+    pub fn unwind_table(&mut self, file: &File) -> Result<UnwindTable, FileWorkerError> {
+        match self.call(&Request::UnwindTable, file, self.deadline())? {
+            Answer::UnwindTable(table) => match UnwindTable::from_bytes(&table) {
+                Some(table) => Ok(table),
+                None => Err(self.senseless()),
+            },
             _ => Err(self.senseless()),
         }
     }

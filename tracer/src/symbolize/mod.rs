@@ -16,6 +16,7 @@ pub mod perf_map;
 mod protocol;
 mod sandbox;
 mod text;
+pub mod unwind_table;
 pub mod worker;
 
 pub use answer::{AllocatorFunction, ObjectSummary, PerfMapNames, Symbol};

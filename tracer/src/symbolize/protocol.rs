@@ -1,5 +1,6 @@
 //! What parent and file worker say to each other: a length, then JSON; a
-//! request brings its file along as a descriptor.
+//! request brings its file along as a descriptor, and an unwind table follows
+//! its answer as a message of plain bytes.
 //!
 //! The worker may have been taken over by a file: the parent takes messages of
 //! bounded length only, and no descriptors.
@@ -13,7 +14,6 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, send, sendmsg,
 };
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{ObjectSummary, PerfMapNames, Symbol};
@@ -27,6 +27,9 @@ const LENGTH_BYTES: usize = 4;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Request {
     Inspect,
+    /// Of what an unwind table would be made.
+    UnwindDigest,
+    UnwindTable,
     /// File offsets.
     Symbolize(Vec<u64>),
     /// Addresses.
@@ -39,6 +42,10 @@ pub(super) enum Answer {
     /// Sandboxed, waiting for the first request.
     Ready,
     Object(ObjectSummary),
+    /// Hexadecimal.
+    Digest(String),
+    /// As [`super::unwind_table::UnwindTable::to_bytes`] has it.
+    UnwindTable(#[serde(skip)] Vec<u8>),
     /// For each offset, innermost first.
     Symbols(Vec<Vec<Symbol>>),
     Names(PerfMapNames),
@@ -52,7 +59,19 @@ pub(super) fn send_message(
     message: &impl Serialize,
     file: Option<BorrowedFd<'_>>,
 ) -> io::Result<()> {
-    let message = serde_json::to_vec(message)?;
+    send_bytes(socket, &serde_json::to_vec(message)?, file)
+}
+
+/// Sends an answer.
+pub(super) fn send_answer(socket: &UnixStream, answer: &Answer) -> io::Result<()> {
+    send_message(socket, answer, None)?;
+    match answer {
+        Answer::UnwindTable(table) => send_bytes(socket, table, None),
+        _ => Ok(()),
+    }
+}
+
+fn send_bytes(socket: &UnixStream, message: &[u8], file: Option<BorrowedFd<'_>>) -> io::Result<()> {
     let length = u32::try_from(message.len())
         .ok()
         .filter(|_| message.len() <= MAX_MESSAGE_BYTES)
@@ -71,7 +90,7 @@ pub(super) fn send_message(
         SendFlags::NOSIGNAL,
     )?;
     send_all(socket, &length[sent..])?;
-    send_all(socket, &message)
+    send_all(socket, message)
 }
 
 fn send_all(socket: &UnixStream, mut rest: &[u8]) -> io::Result<()> {
@@ -111,20 +130,26 @@ pub(super) fn receive_request(
         .flatten();
     let mut reader: &UnixStream = socket;
     reader.read_exact(&mut length[received..])?;
-    Ok(Some((read_body(&mut reader, length)?, file)))
+    let request = read_body(&mut reader, length)?;
+    Ok(Some((serde_json::from_slice(&request)?, file)))
 }
 
 /// Reads an answer; descriptors that came with it are dropped by the kernel.
 pub(super) fn read_answer(reader: &mut impl Read) -> io::Result<Answer> {
+    let answer = read_bytes(reader)?;
+    match serde_json::from_slice(&answer)? {
+        Answer::UnwindTable(_) => Ok(Answer::UnwindTable(read_bytes(reader)?)),
+        answer => Ok(answer),
+    }
+}
+
+fn read_bytes(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut length = [0; LENGTH_BYTES];
     reader.read_exact(&mut length)?;
     read_body(reader, length)
 }
 
-fn read_body<T: DeserializeOwned>(
-    reader: &mut impl Read,
-    length: [u8; LENGTH_BYTES],
-) -> io::Result<T> {
+fn read_body(reader: &mut impl Read, length: [u8; LENGTH_BYTES]) -> io::Result<Vec<u8>> {
     let length = u32::from_le_bytes(length) as usize;
     if length > MAX_MESSAGE_BYTES {
         return Err(io::ErrorKind::InvalidData.into());
@@ -135,5 +160,5 @@ fn read_body<T: DeserializeOwned>(
     if message.len() < length {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(serde_json::from_slice(&message)?)
+    Ok(message)
 }

@@ -18,7 +18,7 @@ use thiserror::Error;
 use super::elf::{self, ElfError, Object};
 use super::mapping::{FileState, Mapping};
 use super::perf_map;
-use super::protocol::{Answer, Request, receive_request, send_message};
+use super::protocol::{Answer, Request, receive_request, send_answer};
 use super::sandbox::{self, SandboxError};
 use super::{MAX_FILE_BYTES, PerfMapNames};
 
@@ -66,19 +66,19 @@ pub fn run() -> Result<(), WorkerError> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     if let Err(error) = sandbox::enter() {
         let reason = with_causes(&error);
-        send_message(&socket, &Answer::Refused(reason), None)?;
+        send_answer(&socket, &Answer::Refused(reason))?;
         return Err(error.into());
     }
-    send_message(&socket, &Answer::Ready, None)?;
+    send_answer(&socket, &Answer::Ready)?;
     let mut objects = Objects::default();
     while let Some((request, file)) = receive_request(&socket)? {
         sandbox::end_after(SECONDS_PER_REQUEST);
         let answer = answer(&mut objects, &request, file)
             .unwrap_or_else(|refusal| Answer::Refused(with_causes(&refusal)));
-        match send_message(&socket, &answer, None) {
+        match send_answer(&socket, &answer) {
             Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
                 let reason = "its names are too long for one answer".to_owned();
-                send_message(&socket, &Answer::Refused(reason), None)?;
+                send_answer(&socket, &Answer::Refused(reason))?;
             }
             sent => sent?,
         }
@@ -116,6 +116,15 @@ fn answer(
         Request::Inspect => {
             let mapping = map(&file, FileState::of(&file)?)?;
             Ok(Answer::Object(elf::inspect(mapping.bytes())?))
+        }
+        Request::UnwindDigest => {
+            let mapping = map(&file, FileState::of(&file)?)?;
+            Ok(Answer::Digest(elf::unwind_digest(mapping.bytes())?))
+        }
+        Request::UnwindTable => {
+            let mapping = map(&file, FileState::of(&file)?)?;
+            let table = elf::unwind_table(mapping.bytes())?;
+            Ok(Answer::UnwindTable(table.to_bytes()))
         }
         Request::Symbolize(offsets) => {
             let opened = objects.open(&file)?;

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 
 use tracer_common::{
-    call::{Call, Return, ThreadCalls, WINDOW_WORDS},
+    call::{Call, Return, ThreadCalls},
     function::Function,
     ledger::Block,
     site::{Site, SiteIdentity},
+    unwind::{Walk, step::WINDOW_WORDS},
 };
 
 /// What the programs keep in their maps.
@@ -109,6 +110,7 @@ fn idle() -> ThreadCalls {
             identity: SiteIdentity::default(),
             frames: [0; tracer_common::FRAMES_MAX],
         },
+        walk: Walk::default(),
         window: [0; WINDOW_WORDS],
     }
 }

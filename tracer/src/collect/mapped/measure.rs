@@ -101,7 +101,7 @@ fn with_sites(
             sums.unseen += extent;
             continue;
         };
-        let places = places_of(space, site);
+        let (places, _) = places_of(space, site);
         session
             .names
             .look_up(places.iter(), space.perf_map.as_ref(), &mut session.worker);

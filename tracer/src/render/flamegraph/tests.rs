@@ -89,7 +89,7 @@ fn says_what_it_shows() {
     assert_eq!(
         text_of(&document, "subtitle"),
         "30.0 s from 2026-11-20 19:58:07 UTC · \
-         every call recorded · nothing lost · frames below the callers may be wrong"
+         every call recorded · nothing lost · some frames may be wrong: see report.json"
     );
     let frames = frames(&document);
     assert!(

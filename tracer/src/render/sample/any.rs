@@ -104,6 +104,7 @@ fn any_site() -> impl Strategy<Value = Site> {
                 source,
                 counts,
                 oldest_seconds,
+                stack_end: crate::model::StackEnd::Root,
                 pool: None,
                 frames,
             },

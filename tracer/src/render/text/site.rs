@@ -38,7 +38,13 @@ pub fn push(
     let room = page.columns.saturating_sub(width(&beginning) + 2);
     let beginning = ink(&beginning, Ink::Bold, page.colour);
     lines.push(format!("{beginning}  {}", cut_end(&figures, room)));
-    push_stack(&site.frames, page, lines)
+    let approximate = push_stack(&site.frames, page, lines);
+    if !site.stack_end.is_root() {
+        let text = format!("(the stack ends here: {})", site.stack_end.describe());
+        let text = cut_end(&text, page.columns - INDENT.len());
+        lines.push(format!("{INDENT}{}", ink(&text, Ink::Dim, page.colour)));
+    }
+    approximate
 }
 
 fn push_stack(frames: &[Frame], page: Page, lines: &mut Vec<String>) -> bool {
@@ -71,6 +77,9 @@ fn push_stack(frames: &[Frame], page: Page, lines: &mut Vec<String>) -> bool {
 /// but a third of the line.
 fn line(frame: &Frame, page: Page) -> String {
     let mut name = names::frame(frame);
+    if frame.approximate {
+        name.insert_str(0, words::APPROXIMATE_MARK);
+    }
     if frame.inlined {
         name.push_str(" [inlined]");
     }

@@ -37,13 +37,14 @@ All 3 sites with live bytes:
       main  node
 
   2.    1.0 MiB  11.1%, 1 block by calloc, oldest 29.5 s
-      libuv.so.1+0x1f0
+      ~ libuv.so.1+0x1f0
+      (the stack ends here: its code has neither unwind table nor frame pointer)
 
   3.      512 B  <0.1%, 1 block by realloc, oldest 29.5 s
       [stack lost]
 
-Callers' callers are found by frame pointers: where code keeps none, frames are
-missing or wrong.
+~ marks frames that may be wrong: found by a frame pointer, behind code that no
+unwind table tells of.
 
 lost  nothing
 "

@@ -1,6 +1,8 @@
 //! The frame of an ELF object: its segments, sections and symbol tables, and
 //! the way between file offsets and addresses.
 
+use std::ops::Range;
+
 use object::LittleEndian;
 use object::elf::{
     EM_X86_64, FileHeader64, PF_X, PT_LOAD, SHF_COMPRESSED, SHN_ABS, SHN_COMMON, SHN_UNDEF,
@@ -127,6 +129,20 @@ impl<'data> Image<'data> {
             (inside < segment.p_filesz(ENDIAN))
                 .then(|| segment.p_offset(ENDIAN).checked_add(inside))?
         })
+    }
+
+    /// The offsets in the file between which all its code stands.
+    pub fn code_offsets(&self) -> Range<u64> {
+        let code = self.loads().filter(|it| it.p_flags(ENDIAN) & PF_X != 0);
+        let ranges = code.map(|segment| {
+            let start = segment.p_offset(ENDIAN);
+            let end = start.saturating_add(segment.p_filesz(ENDIAN));
+            start..end.min(self.bytes.len() as u64)
+        });
+        ranges
+            .filter(|range| !range.is_empty())
+            .reduce(|all, range| all.start.min(range.start)..all.end.max(range.end))
+            .unwrap_or_default()
     }
 
     fn code_first(&self) -> impl Iterator<Item = &'data Segment> {

@@ -10,9 +10,11 @@ mod image;
 mod inspect;
 mod lines;
 mod symbols;
+mod unwind;
 
 pub use image::ElfError;
 pub use inspect::inspect;
+pub use unwind::{unwind_digest, unwind_table};
 
 use super::Symbol;
 use image::Image;
