@@ -72,9 +72,9 @@ corruption() {
 
 # Ten thousand processes take ten minutes there, and npm's may be gone before they have probes.
 ledger_tests=(exact:: allocators:: ownership:: threads:: preemption mappings::storm mappings::from
-    follow:: places:: --skip ten_thousand --skip npm_test)
+    follow:: places:: unwinding::signal --skip ten_thousand --skip npm_test)
 oldest_tests=(exact::every_function allocators::preloaded allocators::musl threads::one
-    mappings::storm mappings::from follow::a_tree)
+    mappings::storm mappings::from follow::a_tree unwinding::signal)
 
 echo "== install what is missing"
 scripts/install.sh build ebpf test vm || exit

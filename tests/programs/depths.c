@@ -3,6 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef ROUNDS
+#define ROUNDS 1000
+#endif
+
 struct node {
   struct node *left, *right;
   char *word;
@@ -40,7 +44,7 @@ static size_t doubled(const char *word) {
 
 int main(void) {
   size_t sum = 0;
-  for (int round = 0; round < 1000; round++) {
+  for (int round = 0; round < ROUNDS; round++) {
     char word[16] = "abcdefgh";
     sum += visit(grow(9, word), doubled);
   }

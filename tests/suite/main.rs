@@ -25,4 +25,5 @@ mod safety;
 mod sampling;
 mod stacks;
 mod threads;
+mod unwinding;
 mod users;

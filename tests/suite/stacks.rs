@@ -103,10 +103,6 @@ impl Compared<'_> {
             let left = traced.iter().filter(|(_, left)| **left > 0);
             let nearest = left.max_by_key(|(other, _)| common(stack, other));
             println!("gdb: {stack:#x?}\nmemtrace: {nearest:#x?}");
-            if let Ok(p) = std::env::var("DUMP") {
-                std::fs::write(&p, serde_json::json!({"gdb": different, "mt": traced.iter().filter(|t| *t.1>0).collect::<Vec<_>>()}).to_string()).unwrap();
-                std::fs::write(p + ".r", serde_json::to_string(&report).unwrap()).unwrap();
-            }
         }
         assert!(stacks.len() >= 1000, "only {} calls", stacks.len());
         assert!(share >= SHARE, "{}: {share}", self.name);
@@ -154,7 +150,7 @@ fn cpp() {
     needs_tracing!();
     needs_program!("gdb");
     let program = build_with(&Build {
-        name: "depths",
+        name: "containers",
         variant: "-O2",
         flags: &[
             "-O2",

@@ -1,9 +1,20 @@
-//! Empty programs: the floor of what a probe costs, to calibrate the overhead
-//! and to compare against.
+//! Programs that only measure: empty ones, the floor of what a probe costs, to
+//! calibrate the overhead; and two that take a stack and nothing else.
 
 use aya_ebpf::{
+    EbpfContext as _,
+    bindings::BPF_F_USER_STACK,
+    helpers::generated::bpf_get_stack,
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
+};
+use tracer_common::{FRAMES_MAX, unwind::Walk};
+
+use crate::{
+    arch::Registers,
+    heap::thread_calls,
+    maps::CONTROL,
+    unwind::{self, Loop},
 };
 
 /// Does nothing, at an entry.
@@ -15,5 +26,41 @@ pub fn empty_entry(_context: ProbeContext) -> u32 {
 /// Does nothing, at a return.
 #[uretprobe]
 pub fn empty_return(_context: RetProbeContext) -> u32 {
+    0
+}
+
+/// Takes the stack by frame pointers, as the kernel does it, at a return.
+#[uretprobe]
+pub fn kernel_stack(context: RetProbeContext) -> u32 {
+    if let Some(calls) = thread_calls(0) {
+        // SAFETY: the thread's own record, of which no more than an array is written.
+        unsafe {
+            bpf_get_stack(
+                context.as_ptr(),
+                (&raw mut (*calls).scratch.frames).cast(),
+                (FRAMES_MAX * 8) as u32,
+                u64::from(BPF_F_USER_STACK),
+            );
+        }
+    }
+    0
+}
+
+/// Takes the stack by unwind tables, of address space 1, at a return.
+#[uretprobe]
+pub fn exact_stack(context: RetProbeContext) -> u32 {
+    let registers = Registers::new(context.regs);
+    if let (Some(calls), Some(control)) = (thread_calls(0), CONTROL.get(0)) {
+        // SAFETY: the thread's own record.
+        unsafe {
+            (*calls).walk = Walk {
+                code: registers.code(),
+                stack_pointer: registers.stack_pointer(),
+                frame_pointer: registers.frame_pointer(),
+                ..Walk::default()
+            };
+        }
+        unwind::walk::<Loop>(calls, 1, control);
+    }
     0
 }

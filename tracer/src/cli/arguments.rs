@@ -48,6 +48,9 @@ pub enum Command {
     /// Attach empty probes: the floor of what tracing costs, for benchmarks.
     #[command(hide = true)]
     Floor(Floor),
+    /// Build unwind tables and tell how large they are, for benchmarks.
+    #[command(hide = true)]
+    UnwindTable(UnwindTable),
 }
 
 #[derive(Args, Debug)]
@@ -173,13 +176,32 @@ pub struct Floor {
     /// Process to attach to.
     #[arg(short, long)]
     pub pid: u32,
+    /// Take a stack at the return.
+    #[arg(long)]
+    pub stack: Option<FloorStack>,
     /// Write `ready` to this file descriptor when the probes are in.
     #[arg(long)]
     pub ready_fd: i32,
 }
 
-/// Programs that one trace has room for where children are followed: 1.3 MB
-/// of kernel memory.
+#[derive(Args, Debug)]
+pub struct UnwindTable {
+    /// Programs and libraries.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// How `memtrace floor` takes stacks.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum FloorStack {
+    /// By frame pointers, as the kernel does it.
+    Kernel,
+    /// By unwind tables.
+    Exact,
+}
+
+/// Programs that one trace has room for where children are followed: 21 KiB
+/// of kernel memory each.
 const PROCESSES_FOLLOWED: u32 = 1 << 14;
 
 /// A validated `--max-overhead`.

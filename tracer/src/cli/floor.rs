@@ -1,5 +1,6 @@
 //! `memtrace floor`: empty programs at malloc's entry and return and at free,
-//! until standard input closes. What remains of the cost is the traps'.
+//! until standard input closes: what remains of the cost is the traps'. Or one
+//! that takes a stack at the return.
 
 use std::process::ExitCode;
 
@@ -7,11 +8,16 @@ use super::{
     arguments,
     attach::{claim_ready, say_ready},
 };
-use crate::collect;
+use crate::{collect, probe::ProgramName};
 
 pub fn run(arguments: &arguments::Floor) -> anyhow::Result<ExitCode> {
     let ready = claim_ready(Some(arguments.ready_fd))?;
-    let attached = collect::attach_floor(arguments.pid)?;
+    let at_return = match arguments.stack {
+        None => ProgramName::EmptyReturn,
+        Some(arguments::FloorStack::Kernel) => ProgramName::KernelStack,
+        Some(arguments::FloorStack::Exact) => ProgramName::ExactStack,
+    };
+    let attached = collect::attach_floor(arguments.pid, at_return)?;
     say_ready(ready);
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     drop(attached);

@@ -11,6 +11,7 @@ mod outcome;
 mod printer;
 mod report;
 mod run;
+mod unwind_table;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
         Some(Command::Completions { shell }) => manual::completions(shell, &printer),
         Some(Command::Manual) => manual::page(&printer),
         Some(Command::Floor(floor)) => floor::run(&floor),
+        Some(Command::UnwindTable(files)) => unwind_table::run(&files, &printer),
         None => attach::run(&arguments.attach, &printer),
     };
     match result {

@@ -2,18 +2,30 @@
 
 use tracer_common::{function::Function, source::Source};
 
-use super::{CollectError, allocator, mappings::Mappings, space::no_allocator};
+use super::{
+    CollectError, allocator,
+    mappings::Mappings,
+    space::{TABLE_PATIENCE, no_allocator},
+    tables::Tables,
+};
 use crate::{
     probe::{Kernel, Limits, Point, ProgramName},
     symbolize::FileWorker,
 };
 
-/// Attaches empty programs where a trace of malloc and free has its own. They
-/// go when the result is dropped.
-pub fn attach_floor(pid: u32) -> Result<Kernel, CollectError> {
-    let mut kernel = Kernel::load(&Limits::default(), true)?;
+/// Attaches empty programs where a trace of malloc and free has its own, with
+/// this one at malloc's return. They go when the result is dropped.
+pub fn attach_floor(pid: u32, at_return: ProgramName) -> Result<Kernel, CollectError> {
+    let limits = Limits::default();
+    let mut kernel = Kernel::load(&limits, true)?;
     let mut mappings = Mappings::default();
     mappings.refresh(pid, 0)?;
+    if at_return == ProgramName::ExactStack {
+        let mut tables = Tables::new(&limits.unwind);
+        tables.ask(mappings.current());
+        tables.settle(&mut kernel, TABLE_PATIENCE)?;
+        kernel.set_space_code(1, &tables.code_of(mappings.current()))?;
+    }
     let found = allocator::find(mappings.current(), &mut FileWorker::start()?)?;
     let allocator = found
         .allocators
@@ -26,7 +38,7 @@ pub fn attach_floor(pid: u32) -> Result<Kernel, CollectError> {
         .filter(|point| Function::from_cookie(point.cookie).source() == Source::Malloc as u32)
         .copied()
         .collect();
-    kernel.attach(ProgramName::EmptyReturn, file, &malloc, pid)?;
+    kernel.attach(at_return, file, &malloc, pid)?;
     kernel.attach(
         ProgramName::EmptyEntry,
         file,

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long a process that is attached to waits for each unwind table.
-const TABLE_PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const TABLE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// One address space under trace.
 pub(super) struct Space {

@@ -27,7 +27,6 @@ pub enum StackEnd {
 impl StackEnd {
     /// Whether the stack is whole.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub const fn is_root(&self) -> bool {
         matches!(self, Self::Root)
     }

@@ -78,6 +78,11 @@ pub fn examine() -> Vec<Check> {
         bpf_func_id::BPF_FUNC_get_current_task_btf,
         "60 ns more a call (Linux 5.11)",
     ));
+    checks.push(helper(
+        "bpf_loop",
+        bpf_func_id::BPF_FUNC_loop,
+        "stacks of 40 frames at most, not 127 (Linux 5.17)",
+    ));
     checks.push(map_files());
     checks
 }

@@ -31,11 +31,15 @@ pub enum ProgramName {
     EmptyEntry,
     /// Does nothing, at a return.
     EmptyReturn,
+    /// Takes the stack as the kernel does it, at a return.
+    KernelStack,
+    /// Takes the stack by unwind tables and does nothing else, at a return.
+    ExactStack,
 }
 
 impl ProgramName {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Entry,
         Self::Return,
         Self::Exit,
@@ -43,6 +47,8 @@ impl ProgramName {
         Self::Loader,
         Self::EmptyEntry,
         Self::EmptyReturn,
+        Self::KernelStack,
+        Self::ExactStack,
     ];
 
     /// Its name in the object.
@@ -56,13 +62,24 @@ impl ProgramName {
             Self::Loader => "loader_change",
             Self::EmptyEntry => "empty_entry",
             Self::EmptyReturn => "empty_return",
+            Self::KernelStack => "kernel_stack",
+            Self::ExactStack => "exact_stack",
         }
     }
 
     /// Whether it runs at the function's return.
     #[must_use]
     pub const fn at_return(self) -> bool {
-        matches!(self, Self::Return | Self::EmptyReturn)
+        matches!(
+            self,
+            Self::Return | Self::EmptyReturn | Self::KernelStack | Self::ExactStack
+        )
+    }
+
+    /// Whether no trace needs it.
+    #[must_use]
+    pub const fn is_for_benchmarks(self) -> bool {
+        matches!(self, Self::KernelStack | Self::ExactStack)
     }
 }
 

@@ -71,7 +71,7 @@ impl Programs {
         }
         for name in ProgramName::ALL {
             // Its copies are loaded as they are needed.
-            if programs.key(name, 1).1 == 0 {
+            if programs.key(name, 1).1 == 0 && !name.is_for_benchmarks() {
                 programs.get(name, 0)?;
             }
         }

@@ -13,8 +13,8 @@ use super::{Bench, measure::median, processes::Program};
 pub const PAIRS_UNTRACED: u32 = 2_000_000;
 /// As [`PAIRS_UNTRACED`], where a pair takes microseconds.
 pub const PAIRS_TRACED: u32 = 100_000;
-/// Calls of itself before the loop: stacks of ten frames, which `pair` checks.
-const DEPTH: &str = "4";
+/// Calls of itself before the loop: stacks of 17 frames, which `pair` checks.
+const DEPTH: &str = "9";
 /// Answers of which the median is taken.
 const ANSWERS: usize = 5;
 

@@ -39,6 +39,20 @@ pub fn map_bytes(pid: u32) -> anyhow::Result<f64> {
     Ok(total)
 }
 
+/// Instructions that the verifier went through for each program that a process
+/// holds (Linux 5.16).
+pub fn verified_instructions(pid: u32) -> anyhow::Result<Vec<f64>> {
+    let mut programs = std::collections::BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        let text = fs::read_to_string(entry?.path()).unwrap_or_default();
+        if let Some(verified) = field(&text, "verified_insns:") {
+            // Links tell of their programs, too.
+            programs.insert(field(&text, "prog_id:").unwrap_or(0.0) as u64, verified);
+        }
+    }
+    Ok(programs.into_values().collect())
+}
+
 /// Slab memory of the whole machine, bytes: map elements come from there, so
 /// this sees what rounding up to a slab's size adds.
 pub fn slab_bytes() -> anyhow::Result<f64> {

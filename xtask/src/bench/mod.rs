@@ -14,6 +14,7 @@ mod page;
 mod pair;
 mod peers;
 pub mod processes;
+mod tables;
 mod threads;
 mod tracer;
 
@@ -46,6 +47,7 @@ type Measure = fn(&Bench) -> anyhow::Result<Vec<Row>>;
 
 const BENCHMARKS: &[(&str, Measure)] = &[
     ("pair", pair::run),
+    ("tables", tables::run),
     ("peers", peers::run),
     ("threads", threads::run),
     ("allocators", allocators::run),

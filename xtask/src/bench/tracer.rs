@@ -40,10 +40,12 @@ impl Tracer {
         Self::start(command, output)
     }
 
-    /// `memtrace floor -p PID`, ready.
-    pub fn floor(memtrace: &Path, pid: u32) -> anyhow::Result<Self> {
+    /// `memtrace floor -p PID` with further arguments, ready.
+    pub fn floor(memtrace: &Path, pid: u32, arguments: &[&str]) -> anyhow::Result<Self> {
         let mut command = Command::new(memtrace);
-        command.args(["floor", "-p", &pid.to_string()]);
+        command
+            .args(["floor", "-p", &pid.to_string()])
+            .args(arguments);
         Self::start(command, tempfile::tempdir()?)
     }
 

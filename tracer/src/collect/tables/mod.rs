@@ -70,6 +70,8 @@ pub struct Tables {
     builders: Builders,
     files: HashMap<(u64, u64), Entry>,
     specials: HashMap<Special, u16>,
+    /// How many chunks there are.
+    capacity: usize,
     chunks: Room,
     pages: Room,
     numbers: Room,
@@ -87,6 +89,7 @@ impl Tables {
             builders: Builders::default(),
             files: HashMap::new(),
             specials: HashMap::from([(Special::default(), 0)]),
+            capacity: limits.chunks as usize,
             chunks: Room::new(limits.chunks),
             pages: Room::new(limits.pages),
             numbers: Room::new(limits.tables),
@@ -234,6 +237,10 @@ impl Tables {
             }
         }
         unused.sort_unstable();
+        if chunks > self.capacity {
+            // Nor would it with all others away.
+            unused.clear();
+        }
         let latest = unused.last().map_or(0, |(mark, _)| *mark);
         let path = self
             .files
