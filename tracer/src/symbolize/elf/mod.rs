@@ -71,7 +71,8 @@ impl<'data> Object<'data> {
         if let Some(outermost) = frames.last_mut()
             && outermost.function.is_none()
         {
-            outermost.function = self.symbols.name_at(address);
+            outermost.function =
+                (self.symbols.name_at(address)).or_else(|| self.symbols.nearest(address));
         }
         frames.retain(|frame| frame.function.is_some() || frame.file.is_some());
         frames

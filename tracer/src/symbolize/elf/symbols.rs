@@ -17,6 +17,9 @@ const MAX_STEPS: usize = 256;
 pub(super) struct Symbols<'data> {
     /// By start.
     functions: Vec<Function>,
+    /// Start and end of each section that holds code, by start.
+    code: Vec<(u64, u64)>,
+    has_full_table: bool,
     full: StringTable<'data>,
     dynamic: StringTable<'data>,
 }
@@ -58,9 +61,12 @@ impl<'data> Symbols<'data> {
             );
         }
         functions.sort_unstable_by_key(|function| function.start);
-        give_ends(&mut functions, &code_sections(image));
+        let code = code_sections(image);
+        give_ends(&mut functions, &code);
         Ok(Self {
             functions,
+            code,
+            has_full_table: !full.is_empty(),
             full: full.strings(),
             dynamic: dynamic.strings(),
         })
@@ -85,6 +91,25 @@ impl<'data> Symbols<'data> {
             .min_by_key(|(function, name)| preference(function, name))
             .map(|(_, name)| name)?;
         Some(text::function_name(name))
+    }
+
+    /// Of a stripped object, whose private functions have no names: the public
+    /// one before the address, marked as no more than near.
+    pub fn nearest(&self, address: u64) -> Option<String> {
+        if self.has_full_table {
+            return None;
+        }
+        let behind = self
+            .functions
+            .partition_point(|function| function.start <= address);
+        let nearest = self.functions.get(behind.checked_sub(1)?)?;
+        let section = self.code.partition_point(|&(start, _)| start <= address);
+        let (start, end) = *self.code.get(section.checked_sub(1)?)?;
+        let is_near = nearest.start >= start && address < end;
+        let name = text::function_name(self.raw_name(nearest).filter(|_| is_near)?);
+        Some(text::bounded(
+            format!("near {name}+{:#x}", address - nearest.start).as_bytes(),
+        ))
     }
 
     fn raw_name(&self, function: &Function) -> Option<&'data [u8]> {

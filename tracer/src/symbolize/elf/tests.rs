@@ -299,6 +299,37 @@ fn a_stripped_program_names_no_strangers() {
     assert!(!inspect(&stripped).unwrap().defines_malloc);
 }
 
+/// In a stripped library what has no name is placed beside the public function
+/// before it, and marked as no more than that.
+#[test]
+fn a_stripped_library_tells_what_is_near() {
+    const SOURCE: &str = "int shown(int n) { return n * 3; }
+        static __attribute__((noipa)) int hidden(int n) { return n * 7; }
+        int (*kept)(int) = hidden;";
+    let directory = TempDir::new().unwrap();
+    let options = ["-O1", "-shared", "-fPIC", "-fno-toplevel-reorder"];
+    let path = compile(&directory, SOURCE, &options);
+    let functions = functions_of_nm(&path, &[]);
+    let (hidden, shown) = (functions["hidden"].0, functions["shown"].0);
+    let whole = std::fs::read(&path).unwrap();
+    let offset = Image::parse(&whole)
+        .unwrap()
+        .offset_of_address(hidden + 1)
+        .unwrap();
+    output("strip", &[path.to_str().unwrap()]);
+    let stripped = std::fs::read(&path).unwrap();
+    let name = |bytes: &[u8]| {
+        symbolize(bytes, &[offset])
+            .unwrap()
+            .remove(0)
+            .remove(0)
+            .function
+    };
+    assert_eq!(name(&whole).as_deref(), Some("hidden"));
+    let near = format!("near shown+{:#x}", hidden + 1 - shown);
+    assert_eq!(name(&stripped), Some(near));
+}
+
 /// A static program has its allocator within itself, and no versions.
 #[test]
 fn a_static_program_is_recognised() {
