@@ -14,9 +14,10 @@ pub const REPORT: &[u8] = include_bytes!("../seeds/report.json");
 /// There is no C compiler.
 pub fn objects() -> anyhow::Result<Vec<Vec<u8>>> {
     const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/seeds/object.c");
-    const KINDS: [&[&str]; 4] = [
+    const KINDS: [&[&str]; 5] = [
         &["-g", "-O2", "-shared", "-fPIC", "-Wl,-soname,libc.so.6"],
         &["-O2", "-shared", "-fPIC", "-s"],
+        &["-g", "-gz=zlib", "-O1", "-shared", "-fPIC"],
         &["-g", "-O1", "-static", "-Wl,-e,malloc"],
         &[
             "-g",

@@ -24,6 +24,7 @@ mod redis;
 mod safety;
 mod sampling;
 mod stacks;
+mod symbols;
 mod threads;
 mod unwinding;
 mod users;

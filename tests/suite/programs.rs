@@ -33,7 +33,7 @@ macro_rules! needs_program {
 fn assert_agrees(command: &Command, drive: impl FnOnce(&mut Memtrace)) -> Report {
     let directory = tempfile::tempdir().unwrap();
     let (count, mut counted) = Count::of(directory.path(), command);
-    let mut memtrace = Memtrace::run(&[], &mut counted).when_ready();
+    let mut memtrace = Memtrace::run(&["--no-follow"], &mut counted).when_ready();
     drive(&mut memtrace);
     let report = memtrace.finish().report();
     let counted = count.read();

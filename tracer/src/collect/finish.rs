@@ -283,6 +283,7 @@ fn name_sites(
             .filter(|(_, site, _)| site.identity.space == space.id);
         session.names.look_up(
             own.flat_map(|(_, _, (places, _))| places),
+            space.pid(),
             space.perf_map.as_ref(),
             &mut session.worker,
         );

@@ -223,8 +223,12 @@ impl Session {
                 continue;
             };
             let (places, _) = finish::places_of(space, site);
-            self.names
-                .look_up(places.iter(), space.perf_map.as_ref(), &mut self.worker);
+            self.names.look_up(
+                places.iter(),
+                space.pid(),
+                space.perf_map.as_ref(),
+                &mut self.worker,
+            );
             let frames = self.names.frames(&places);
             let name = frames.iter().find_map(|frame| frame.function.clone());
             growers.push((name.unwrap_or_else(|| "(no name)".to_owned()), *live as i64));

@@ -11,7 +11,7 @@ use tracer_common::unwind::frame;
 use super::mappings::{Backing, MappedFile, Mappings};
 use crate::{
     model::Frame,
-    symbolize::{FileWorker, Symbol},
+    symbolize::{FileWorker, Symbol, debug_file},
 };
 
 /// Where an address lies.
@@ -79,15 +79,20 @@ pub struct Names {
 
 #[derive(Default)]
 struct FileNames {
+    is_inspected: bool,
     build_id: Option<String>,
+    /// Its separate debug file, where one is installed.
+    debug_file: Option<File>,
     symbols: HashMap<u64, Vec<Symbol>>,
 }
 
 impl Names {
-    /// Looks all `places` of one process up. `perf_map` is its own, if it wrote one.
+    /// Looks all `places` of one process up, while it lives by its `pid`.
+    /// `perf_map` is its own, if it wrote one.
     pub fn look_up<'a>(
         &mut self,
         places: impl Iterator<Item = &'a Located>,
+        pid: Option<u32>,
         perf_map: Option<&File>,
         worker: &mut FileWorker,
     ) {
@@ -108,7 +113,8 @@ impl Names {
             }
         }
         for (identity, (mapped, offsets)) in by_file {
-            self.look_up_file(identity, &mapped, offsets.into_iter().collect(), worker);
+            let offsets = offsets.into_iter().collect();
+            self.look_up_file(identity, &mapped, offsets, pid, worker);
         }
         if let Some(perf_map) = perf_map {
             self.look_up_jit(perf_map, jit.into_iter().collect(), worker);
@@ -120,6 +126,7 @@ impl Names {
         identity: (u64, u64),
         mapped: &MappedFile,
         mut offsets: Vec<u64>,
+        pid: Option<u32>,
         worker: &mut FileWorker,
     ) {
         let Some(file) = &mapped.file else {
@@ -134,17 +141,30 @@ impl Names {
         if offsets.is_empty() {
             return;
         }
-        if names.build_id.is_none() {
-            names.build_id = worker
-                .inspect(file)
-                .ok()
-                .and_then(|summary| summary.build_id);
+        if !names.is_inspected {
+            names.is_inspected = true;
+            if let Ok(summary) = worker.inspect(file) {
+                names.debug_file = debug_file::find(pid, &mapped.path, &summary, worker);
+                names.build_id = summary.build_id;
+            }
         }
         let calls: Vec<u64> = offsets
             .iter()
             .map(|offset| offset.saturating_sub(1))
             .collect();
-        match worker.symbolize(file, &calls) {
+        let symbols = worker.symbolize(file, &calls).map(|mut symbols| {
+            let debug_file = names.debug_file.as_ref();
+            let better = debug_file.map(|it| worker.symbolize_by(it, file, &calls));
+            if let Some(Ok(better)) = better {
+                let found = symbols
+                    .iter_mut()
+                    .zip(better)
+                    .filter(|(_, it)| !it.is_empty());
+                found.for_each(|(symbols, better)| *symbols = better);
+            }
+            symbols
+        });
+        match symbols {
             Ok(symbols) => names.symbols.extend(offsets.into_iter().zip(symbols)),
             Err(error) => {
                 self.notes.insert(format!(

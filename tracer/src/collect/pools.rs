@@ -4,7 +4,10 @@
 //! Known by the functions that grow them, among the innermost frames. A pool
 //! passes large requests on to malloc: those are no growth of it.
 
-use crate::model::{Frame, Source};
+use crate::{
+    model::{Frame, Source},
+    symbolize::NEAR,
+};
 
 /// How far out the function that grows a pool may be.
 const FRAMES: usize = 6;
@@ -114,7 +117,11 @@ const PYTHON_ARENA: u64 = 256 << 10;
 /// For a mapping by a Python without symbols, as distributions have it: whole
 /// arenas are most likely pymalloc's.
 pub fn guessed(frames: &[Frame], usable_bytes: u64) -> Option<&'static str> {
-    let caller = frames.first().filter(|frame| frame.function.is_none())?;
+    let is_nameless = |frame: &&Frame| match &frame.function {
+        Some(name) => name.starts_with(NEAR),
+        None => true,
+    };
+    let caller = frames.first().filter(is_nameless)?;
     let file = caller.module.rsplit('/').next()?;
     let is_python = file.starts_with("python3") || file.starts_with("libpython3");
     (is_python && usable_bytes > 0 && usable_bytes.is_multiple_of(PYTHON_ARENA))
@@ -146,6 +153,9 @@ mod tests {
         };
         let stripped = [stripped];
         assert_eq!(guessed(&stripped, 3 << 20), Some("pymalloc, most likely"));
+        let mut near = stripped.clone();
+        near[0].function = Some("near PyThread_init_thread+0x108".to_owned());
+        assert_eq!(guessed(&near, 3 << 20), Some("pymalloc, most likely"));
         assert_eq!(guessed(&stripped, 3 << 12), None);
         assert_eq!(guessed(&python, 3 << 20), None);
         let mut far = vec![frame("f"); FRAMES];

@@ -41,6 +41,13 @@ pub(super) struct Space {
     pub mapped: Mapped,
 }
 
+impl Space {
+    /// The process's pid, while it lives.
+    pub fn pid(&self) -> Option<u32> {
+        self.target.as_ref().map(|target| target.pid)
+    }
+}
+
 /// What is mapped in a process, and which of it allocates.
 pub(super) struct Survey {
     pub pid: u32,

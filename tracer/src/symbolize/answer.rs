@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct ObjectSummary {
     /// GNU build id, hexadecimal.
     pub build_id: Option<String>,
+    /// Name of its separate debug file, in whatever directory that is.
+    #[serde(default)]
+    pub debug_link: Option<String>,
     /// `DT_SONAME`, such as `libc.so.6`.
     pub soname: Option<String>,
     /// Version of the glibc that this object is, such as `2.36`; `None` for any

@@ -199,11 +199,45 @@ impl FileWorker {
         file: &File,
         offsets: &[u64],
     ) -> Result<Vec<Vec<Symbol>>, FileWorkerError> {
+        self.symbols(file, offsets, Request::Symbolize)
+    }
+
+    /// The same from the object's separate debug file, which knows addresses
+    /// only: they are asked of the object. Empty lists for what has none.
+    ///
+    /// # Errors
+    /// See [`FileWorkerError`]; the worker can be used again after any.
+    pub fn symbolize_by(
+        &mut self,
+        debug_file: &File,
+        file: &File,
+        offsets: &[u64],
+    ) -> Result<Vec<Vec<Symbol>>, FileWorkerError> {
         let deadline = self.deadline();
-        let mut symbols = Vec::with_capacity(offsets.len());
+        let mut addresses = Vec::with_capacity(offsets.len());
         for some in offsets.chunks(OFFSETS_PER_MESSAGE) {
-            let request = Request::Symbolize(some.to_vec());
-            match self.call(&request, file, deadline)? {
+            match self.call(&Request::Addresses(some.to_vec()), file, deadline)? {
+                Answer::Addresses(found) if found.len() == some.len() => addresses.extend(found),
+                _ => return Err(self.senseless()),
+            }
+        }
+        // No code stands at the last address of all.
+        let known: Vec<u64> = (addresses.into_iter())
+            .map(|address| address.unwrap_or(u64::MAX))
+            .collect();
+        self.symbols(debug_file, &known, Request::SymbolizeAddresses)
+    }
+
+    fn symbols(
+        &mut self,
+        file: &File,
+        numbers: &[u64],
+        request: impl Fn(Vec<u64>) -> Request,
+    ) -> Result<Vec<Vec<Symbol>>, FileWorkerError> {
+        let deadline = self.deadline();
+        let mut symbols = Vec::with_capacity(numbers.len());
+        for some in numbers.chunks(OFFSETS_PER_MESSAGE) {
+            match self.call(&request(some.to_vec()), file, deadline)? {
                 Answer::Symbols(found)
                     if found.len() == some.len() && found.iter().all(|found| is_bounded(found)) =>
                 {

@@ -9,6 +9,7 @@
 
 mod answer;
 mod client;
+pub mod debug_file;
 pub mod elf;
 mod mapping;
 pub mod open;
@@ -24,6 +25,10 @@ pub use client::{FileWorker, FileWorkerError};
 pub use elf::allocator::{Interface, interface};
 pub use sandbox::SandboxError;
 pub use text::MAX_TEXT_BYTES;
+
+/// What stands before the name of a stripped object's public function where an
+/// unnamed one stands behind it.
+pub const NEAR: &str = "near ";
 
 /// The longest object that is parsed; it is mapped, not read into memory.
 pub const MAX_FILE_BYTES: u64 = 2 << 30;

@@ -32,6 +32,10 @@ pub(super) enum Request {
     UnwindTable,
     /// File offsets.
     Symbolize(Vec<u64>),
+    /// File offsets, to be told as the object's own addresses.
+    Addresses(Vec<u64>),
+    /// Addresses of the object that the file has the debug information of.
+    SymbolizeAddresses(Vec<u64>),
     /// Addresses.
     PerfMap(Vec<u64>),
 }
@@ -48,6 +52,8 @@ pub(super) enum Answer {
     UnwindTable(#[serde(skip)] Vec<u8>),
     /// For each offset, innermost first.
     Symbols(Vec<Vec<Symbol>>),
+    /// For each offset.
+    Addresses(Vec<Option<u64>>),
     Names(PerfMapNames),
     /// The file cannot be read so, and why.
     Refused(String),

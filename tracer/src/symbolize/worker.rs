@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
-use super::elf::{self, ElfError, Object};
+use super::elf::{self, ElfError, Object, Unpacked};
 use super::mapping::{FileState, Mapping};
 use super::perf_map;
 use super::protocol::{Answer, Request, receive_request, send_answer};
@@ -127,13 +127,18 @@ fn answer(
             Ok(Answer::UnwindTable(table.to_bytes()))
         }
         Request::Symbolize(offsets) => {
-            let opened = objects.open(&file)?;
-            Ok(Answer::Symbols(opened.with_dependent(|_, object| {
-                offsets
-                    .iter()
-                    .map(|&offset| object.symbolize(offset))
-                    .collect()
-            })))
+            let found = objects.each(&file, offsets, |object, number| object.symbolize(number))?;
+            Ok(Answer::Symbols(found))
+        }
+        Request::Addresses(offsets) => {
+            let found = objects.each(&file, offsets, |object, number| object.address_of(number))?;
+            Ok(Answer::Addresses(found))
+        }
+        Request::SymbolizeAddresses(addresses) => {
+            let found = objects.each(&file, addresses, |object, number| {
+                object.symbolize_address(number)
+            })?;
+            Ok(Answer::Symbols(found))
         }
         Request::PerfMap(addresses) => Ok(Answer::Names(perf_map_names(&file.into(), addresses)?)),
     }
@@ -170,10 +175,16 @@ fn perf_map_names(file: &File, addresses: &[u64]) -> io::Result<PerfMapNames> {
     })
 }
 
+/// A mapped file, and what was compressed in it.
+struct Loaded {
+    mapping: Mapping,
+    unpacked: Unpacked,
+}
+
 self_cell::self_cell!(
     /// A mapped file and what was read out of it.
     struct OpenObject {
-        owner: Mapping,
+        owner: Loaded,
         #[not_covariant]
         dependent: Object,
     }
@@ -187,6 +198,19 @@ struct Objects {
 }
 
 impl Objects {
+    /// What an object says of each of these numbers.
+    fn each<T>(
+        &mut self,
+        file: &OwnedFd,
+        numbers: &[u64],
+        tell: impl Fn(&Object<'_>, u64) -> T,
+    ) -> Result<Vec<T>, Refusal> {
+        let opened = self.open(file)?;
+        Ok(opened.with_dependent(|_, object| {
+            numbers.iter().map(|&number| tell(object, number)).collect()
+        }))
+    }
+
     fn open(&mut self, file: &OwnedFd) -> Result<&OpenObject, Refusal> {
         let state = FileState::of(file)?;
         let known = self.opened.iter().position(|(known, _)| *known == state);
@@ -194,8 +218,10 @@ impl Objects {
             Some(index) => self.opened.remove(index),
             None => {
                 self.make_room(state.length);
-                let object = OpenObject::try_new(map(file, state)?, |mapping| {
-                    Object::parse(mapping.bytes())
+                let mapping = map(file, state)?;
+                let unpacked = Unpacked::of(mapping.bytes());
+                let object = OpenObject::try_new(Loaded { mapping, unpacked }, |loaded| {
+                    Object::parse(loaded.mapping.bytes(), &loaded.unpacked)
                 })?;
                 (state, object)
             }

@@ -102,9 +102,12 @@ fn with_sites(
             continue;
         };
         let (places, _) = places_of(space, site);
-        session
-            .names
-            .look_up(places.iter(), space.perf_map.as_ref(), &mut session.worker);
+        session.names.look_up(
+            places.iter(),
+            space.pid(),
+            space.perf_map.as_ref(),
+            &mut session.worker,
+        );
         let frames = session.names.frames(&places);
         if is_allocator(space, &frames) {
             sums.allocator += extent;

@@ -8,7 +8,7 @@ use object::elf::{
     DF_1_PIE, DT_FLAGS_1, DT_SONAME, ET_DYN, ET_EXEC, NT_GNU_BUILD_ID, PF_X, PT_INTERP, STB_GLOBAL,
     STB_WEAK, STT_FUNC, Sym64,
 };
-use object::read::elf::{Dyn, FileHeader, ProgramHeader, Sym};
+use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, Sym};
 
 use super::allocator::{Interface, interface, is_prefixed, marked_by};
 use super::code::Code;
@@ -21,6 +21,8 @@ use crate::symbolize::{AllocatorFunction, ObjectSummary};
 /// SHA-512 would need 64; linkers write 20 or 16.
 const MAX_BUILD_ID_BYTES: usize = 64;
 const MAX_NOTES: usize = 256;
+/// As a file name may be (`NAME_MAX`).
+const MAX_DEBUG_LINK: usize = 255;
 const MAX_DYNAMIC_ENTRIES: usize = 4096;
 const MAX_VERSIONS: usize = 4096;
 /// glibc's constants are 150 KiB, node's 47 MiB.
@@ -51,6 +53,7 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
     let dynamic = Dynamic::read(&image)?;
     let mut summary = ObjectSummary {
         build_id: build_id(&image),
+        debug_link: debug_link(&image),
         is_static: is_static(&image, dynamic.position_independent_program),
         ..ObjectSummary::default()
     };
@@ -244,11 +247,23 @@ fn is_musl(summary: &ObjectSummary, starts_programs: bool) -> bool {
     starts_programs && summary.debug_state_offset.is_some() && !summary.is_static
 }
 
+/// The name of the separate debug file, if it is one in a directory.
+fn debug_link(image: &Image<'_>) -> Option<String> {
+    let section = image.section(".gnu_debuglink");
+    let end = section.iter().position(|byte| *byte == 0)?;
+    let name = str::from_utf8(&section[..end]).ok()?;
+    let is_plain = !name.is_empty() && name != ".." && name != "." && !name.contains('/');
+    (is_plain && name.len() <= MAX_DEBUG_LINK).then(|| name.to_owned())
+}
+
+/// From the segments, or in a debug file, whose segments are empty, from the sections.
 fn build_id(image: &Image<'_>) -> Option<String> {
-    image
-        .segments
-        .iter()
-        .filter_map(|segment| segment.notes(ENDIAN, image.bytes).ok().flatten())
+    let of_segments = (image.segments.iter())
+        .filter_map(|segment| segment.notes(ENDIAN, image.bytes).ok().flatten());
+    let of_sections = (image.sections.iter())
+        .filter_map(|section| section.notes(ENDIAN, image.bytes).ok().flatten());
+    of_segments
+        .chain(of_sections)
         .flatten()
         .take(MAX_NOTES)
         .filter_map(Result::ok)

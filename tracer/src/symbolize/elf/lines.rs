@@ -1,12 +1,13 @@
 //! Source files, lines and inlined functions, from DWARF within the object.
 //!
-//! Separate debug files and compressed debug sections are not read.
+//! In separate debug files too: what is compressed there was unpacked before.
 
 use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
 use addr2line::{Context, Frame};
 
 use super::MAX_SYMBOLS_PER_OFFSET;
 use super::image::Image;
+use super::unpack::Unpacked;
 use crate::symbolize::{Symbol, text};
 
 type Slice<'data> = EndianSlice<'data, LittleEndian>;
@@ -17,8 +18,14 @@ pub(super) struct Lines<'data>(Context<Slice<'data>>);
 
 impl<'data> Lines<'data> {
     /// `None` where there is no debug information or its index is damaged.
-    pub fn load(image: &Image<'data>) -> Option<Self> {
-        let section = |id: SectionId| EndianSlice::new(image.section(id.name()), LittleEndian);
+    pub fn load(image: &Image<'data>, unpacked: &'data Unpacked) -> Option<Self> {
+        let section = |id: SectionId| {
+            let bytes = unpacked.section(id.name());
+            EndianSlice::new(
+                bytes.unwrap_or_else(|| image.section(id.name())),
+                LittleEndian,
+            )
+        };
         if section(SectionId::DebugInfo).is_empty() || section(SectionId::DebugLine).is_empty() {
             return None;
         }

@@ -10,10 +10,12 @@ mod image;
 mod inspect;
 mod lines;
 mod symbols;
+mod unpack;
 mod unwind;
 
 pub use image::ElfError;
 pub use inspect::inspect;
+pub use unpack::Unpacked;
 pub use unwind::{unwind_digest, unwind_table};
 
 use super::Symbol;
@@ -33,15 +35,16 @@ pub struct Object<'data> {
 }
 
 impl<'data> Object<'data> {
-    /// Reads the symbol tables and the index of the debug information.
+    /// Reads the symbol tables and the index of the debug information, of which
+    /// `unpacked` is what was compressed.
     ///
     /// # Errors
     /// The bytes are not an x86-64 ELF object, or their tables contradict each
     /// other. Damaged debug information is not an error: there are no lines then.
-    pub fn parse(bytes: &'data [u8]) -> Result<Self, ElfError> {
+    pub fn parse(bytes: &'data [u8], unpacked: &'data Unpacked) -> Result<Self, ElfError> {
         let image = Image::parse(bytes)?;
         let symbols = Symbols::collect(&image)?;
-        let lines = Lines::load(&image);
+        let lines = Lines::load(&image, unpacked);
         Ok(Self {
             image,
             symbols,
@@ -56,9 +59,22 @@ impl<'data> Object<'data> {
     /// less one: the call may be the last instruction of its function or line.
     #[must_use]
     pub fn symbolize(&self, offset: u64) -> Vec<Symbol> {
-        let Some(address) = self.image.address_of_offset(offset) else {
-            return Vec::new();
-        };
+        match self.address_of(offset) {
+            Some(address) => self.symbolize_address(address),
+            None => Vec::new(),
+        }
+    }
+
+    /// Where the loader puts the byte at this file offset, before relocation:
+    /// what a separate debug file knows it by.
+    #[must_use]
+    pub fn address_of(&self, offset: u64) -> Option<u64> {
+        self.image.address_of_offset(offset)
+    }
+
+    /// As [`Self::symbolize`], by address.
+    #[must_use]
+    pub fn symbolize_address(&self, address: u64) -> Vec<Symbol> {
         let mut frames = match &self.lines {
             Some(lines) => lines.frames(address),
             None => Vec::new(),
@@ -84,7 +100,8 @@ impl<'data> Object<'data> {
 /// # Errors
 /// As [`Object::parse`].
 pub fn symbolize(bytes: &[u8], offsets: &[u64]) -> Result<Vec<Vec<Symbol>>, ElfError> {
-    let object = Object::parse(bytes)?;
+    let unpacked = Unpacked::of(bytes);
+    let object = Object::parse(bytes, &unpacked)?;
     Ok(offsets
         .iter()
         .map(|&offset| object.symbolize(offset))

@@ -6,7 +6,7 @@ use object::read::StringTable;
 use object::read::elf::{SectionHeader, Sym};
 
 use super::image::{ENDIAN, ElfError, Image, Table, is_defined_function};
-use crate::symbolize::text;
+use crate::symbolize::{NEAR, text};
 
 /// Functions kept of one object (24 bytes each); Chromium has about a million.
 const MAX_FUNCTIONS: usize = 8_000_000;
@@ -108,7 +108,7 @@ impl<'data> Symbols<'data> {
         let is_near = nearest.start >= start && address < end;
         let name = text::function_name(self.raw_name(nearest).filter(|_| is_near)?);
         Some(text::bounded(
-            format!("near {name}+{:#x}", address - nearest.start).as_bytes(),
+            format!("{NEAR}{name}+{:#x}", address - nearest.start).as_bytes(),
         ))
     }
 

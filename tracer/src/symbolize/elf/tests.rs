@@ -173,7 +173,8 @@ fn libc_symbols_agree_with_nm() {
             Some((number(start), number(size), name.split('@').next().unwrap()))
         })
         .collect();
-    let object = Object::parse(&bytes).unwrap();
+    let unpacked = Unpacked::of(&bytes);
+    let object = Object::parse(&bytes, &unpacked).unwrap();
     assert!(truth.len() > 2000);
     for &(start, size, _) in truth.iter().filter(|(_, size, _)| *size > 0) {
         for address in [start, start + size / 2, start + size - 1] {
@@ -230,7 +231,8 @@ fn lines_and_inlined_calls_agree_with_addr2line() {
     let directory = TempDir::new().unwrap();
     let path = compile(&directory, INLINING, &["-O1", "-g", "-no-pie"]);
     let bytes = std::fs::read(&path).unwrap();
-    let object = Object::parse(&bytes).unwrap();
+    let unpacked = Unpacked::of(&bytes);
+    let object = Object::parse(&bytes, &unpacked).unwrap();
     let truth = functions_of_nm(&path, &[]);
     let mut deepest = 0;
     for function in ["outer", "hidden", "main"] {
@@ -328,6 +330,42 @@ fn a_stripped_library_tells_what_is_near() {
     assert_eq!(name(&whole).as_deref(), Some("hidden"));
     let near = format!("near shown+{:#x}", hidden + 1 - shown);
     assert_eq!(name(&stripped), Some(near));
+}
+
+/// A separate debug file, compressed as distributions ship it, tells of a
+/// stripped program all that the whole one does.
+#[test]
+fn a_debug_file_is_as_good_as_the_whole() {
+    let directory = TempDir::new().unwrap();
+    let path = compile(&directory, INLINING, &["-g", "-O2", "-Wl,--build-id"]);
+    let (hidden, size) = functions_of_nm(&path, &[])["hidden"];
+    let whole = std::fs::read(&path).unwrap();
+    let debug_path = directory.path().join("program.debug");
+    let (program, debug) = (path.to_str().unwrap(), debug_path.to_str().unwrap());
+    let keep = [
+        "--only-keep-debug",
+        "--compress-debug-sections=zlib",
+        program,
+        debug,
+    ];
+    output("objcopy", &keep);
+    output("strip", &[program]);
+    let linked = directory.path().join("linked");
+    let link = format!("--add-gnu-debuglink={debug}");
+    output("objcopy", &[&link, program, linked.to_str().unwrap()]);
+    let summary = inspect(&std::fs::read(linked).unwrap()).unwrap();
+    assert_eq!(summary.debug_link.as_deref(), Some("program.debug"));
+    let debug = std::fs::read(debug_path).unwrap();
+    assert_eq!(inspect(&debug).unwrap().build_id, summary.build_id);
+    let unpacked = Unpacked::of(&debug);
+    let object = Object::parse(&debug, &unpacked).unwrap();
+    let image = Image::parse(&whole).unwrap();
+    for address in hidden..hidden + size {
+        let offset = image.offset_of_address(address).unwrap();
+        let by_whole = symbolize(&whole, &[offset]).unwrap().remove(0);
+        assert!(by_whole[0].line.is_some(), "{by_whole:?}");
+        assert_eq!(object.symbolize_address(address), by_whole);
+    }
 }
 
 /// A static program has its allocator within itself, and no versions.
