@@ -1,8 +1,8 @@
 //! What a tracer may leave behind in the kernel and in the process it traced.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::FileExt as _};
+use std::{collections::BTreeSet, fs, os::unix::fs::FileExt as _, process::Command};
 
-use super::run_tool;
+use super::wait_until;
 
 /// Ids of the eBPF programs, links and maps that a process holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,13 +15,25 @@ pub struct BpfObjects {
     pub maps: BTreeSet<u64>,
 }
 
+/// What bpftool lists. It fails when an object goes while it looks, as those
+/// of other tests do all the time.
+fn list(kind: &str) -> Vec<u8> {
+    let mut listing = Vec::new();
+    wait_until("bpftool lists", || {
+        let output = Command::new("bpftool").args(["-j", kind, "list"]).output();
+        let output = output.expect("bpftool is needed");
+        listing = output.stdout;
+        output.status.success()
+    });
+    listing
+}
+
 impl BpfObjects {
     /// Those of them that the kernel still has, as bpftool lists them.
     #[must_use]
     pub fn remaining(&self) -> Self {
         let listed = |kind: &str| -> BTreeSet<u64> {
-            let listing = run_tool("bpftool", &["-j", kind, "list"]);
-            let listing: serde_json::Value = serde_json::from_str(&listing).unwrap();
+            let listing: serde_json::Value = serde_json::from_slice(&list(kind)).unwrap();
             let objects = listing.as_array().cloned().unwrap_or_default();
             objects
                 .iter()

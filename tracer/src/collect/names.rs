@@ -11,7 +11,7 @@ use tracer_common::unwind::frame;
 use super::mappings::{Backing, MappedFile, Mappings};
 use crate::{
     model::Frame,
-    symbolize::{FileWorker, Symbol, debug_file},
+    symbolize::{FileWorker, NEAR, Symbol, debug_file},
 };
 
 /// Where an address lies.
@@ -75,6 +75,19 @@ pub struct Names {
     jit: HashMap<(u32, u64), Option<String>>,
     /// What could not be named, and why, for the report.
     pub notes: BTreeSet<String>,
+}
+
+/// What a debug file says in place of what the object does; but a public
+/// function keeps the name that programs call it by (`raise`, not `__GI_raise`).
+fn replace(symbols: &mut Vec<Symbol>, mut better: Vec<Symbol>) {
+    let Some(outermost) = better.last_mut() else {
+        return;
+    };
+    let public = symbols.last().and_then(|symbol| symbol.function.clone());
+    if let Some(public) = public.filter(|name| !name.starts_with(NEAR)) {
+        outermost.function = Some(public);
+    }
+    *symbols = better;
 }
 
 #[derive(Default)]
@@ -156,11 +169,9 @@ impl Names {
             let debug_file = names.debug_file.as_ref();
             let better = debug_file.map(|it| worker.symbolize_by(it, file, &calls));
             if let Some(Ok(better)) = better {
-                let found = symbols
-                    .iter_mut()
-                    .zip(better)
-                    .filter(|(_, it)| !it.is_empty());
-                found.for_each(|(symbols, better)| *symbols = better);
+                for (symbols, better) in symbols.iter_mut().zip(better) {
+                    replace(symbols, better);
+                }
             }
             symbols
         });

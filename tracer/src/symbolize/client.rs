@@ -3,26 +3,25 @@
 //!
 //! Blocking; nothing of a target's file is read here.
 
+mod process;
+
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use super::elf::MAX_SYMBOLS_PER_OFFSET;
-use super::protocol::{Answer, Request, read_answer, send_message};
+use super::protocol::{Answer, Request};
 use super::unwind_table::UnwindTable;
-use super::worker::SUBCOMMAND;
+use process::{Failure, Running, exchange, how_it_ended};
+
 use super::{MAX_TEXT_BYTES, ObjectSummary, PerfMapNames, Symbol};
 
-/// It is up within 20 ms on an idle machine.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// For one call, however many offsets it holds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Offsets in one message: bounds the length of an answer.
@@ -67,18 +66,6 @@ type FileVersion = (u64, u64, u64, (i64, i64), (i64, i64));
 
 /// Summaries kept; a process maps some tens of files.
 const INSPECTED_MAX: usize = 1024;
-
-struct Running {
-    process: Child,
-    socket: UnixStream,
-}
-
-/// How one exchange with the worker failed.
-enum Failure {
-    Died,
-    TimedOut,
-    Senseless,
-}
 
 fn version_of(file: &File) -> Option<FileVersion> {
     let it = file.metadata().ok()?;
@@ -327,110 +314,6 @@ impl Drop for FileWorker {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-impl Running {
-    fn start(mut command: Command) -> Result<Self, FileWorkerError> {
-        let not_started = |error: io::Error| FileWorkerError::NotStarted(error.to_string());
-        let (socket, childs) = UnixStream::pair().map_err(not_started)?;
-        let process = command
-            .arg(SUBCOMMAND)
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::from(OwnedFd::from(childs)))
-            .stdout(Stdio::null())
-            // Its messages would hold a target's text.
-            .stderr(Stdio::null())
-            // Ctrl-C ends the trace; the names are asked for after that.
-            .process_group(0)
-            .spawn()
-            .map_err(not_started)?;
-        // The command still holds the child's end: without this the worker's
-        // death would not be seen.
-        drop(command);
-        let running = Self { process, socket };
-        let deadline = Instant::now() + START_TIMEOUT;
-        match read_answer(&mut Timed::new(&running.socket, deadline)) {
-            Ok(Answer::Ready) => Ok(running),
-            Ok(Answer::Refused(reason)) => {
-                running.stop();
-                Err(FileWorkerError::NotStarted(reason))
-            }
-            Ok(_) => {
-                running.stop();
-                Err(FileWorkerError::Senseless)
-            }
-            Err(error) => {
-                let how = how_it_ended(running.stop());
-                Err(FileWorkerError::NotStarted(format!("{error}{how}")))
-            }
-        }
-    }
-
-    fn stop(mut self) -> Option<ExitStatus> {
-        // A worker that ends of itself keeps its own status.
-        let _already_dead = self.process.kill();
-        self.process.wait().ok()
-    }
-}
-
-fn exchange(
-    running: &Running,
-    request: &Request,
-    file: BorrowedFd<'_>,
-    deadline: Instant,
-) -> Result<Answer, Failure> {
-    let mut socket = Timed::new(&running.socket, deadline);
-    socket.limit_sending().map_err(Failure::of)?;
-    send_message(socket.socket, request, Some(file)).map_err(Failure::of)?;
-    read_answer(&mut socket).map_err(Failure::of)
-}
-
-impl Failure {
-    fn of(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::TimedOut,
-            io::ErrorKind::InvalidData
-            | io::ErrorKind::InvalidInput
-            | io::ErrorKind::FileTooLarge => Self::Senseless,
-            _ => Self::Died,
-        }
-    }
-}
-
-/// A socket whose reads end at a deadline, however slowly bytes arrive.
-struct Timed<'socket> {
-    socket: &'socket UnixStream,
-    deadline: Instant,
-}
-
-impl<'socket> Timed<'socket> {
-    fn new(socket: &'socket UnixStream, deadline: Instant) -> Self {
-        Self { socket, deadline }
-    }
-
-    fn left(&self) -> io::Result<Duration> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        Ok(left)
-    }
-
-    fn limit_sending(&self) -> io::Result<()> {
-        self.socket.set_write_timeout(Some(self.left()?))
-    }
-}
-
-impl io::Read for Timed<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(Some(self.left()?))?;
-        (&mut &*self.socket).read(buffer)
-    }
-}
-
-fn how_it_ended(status: Option<ExitStatus>) -> String {
-    status.map_or_else(String::new, |status| format!(" ({status})"))
 }
 
 /// A worker that was taken over may exceed what the parsers keep to.

@@ -14,6 +14,19 @@ pub struct Packed {
     pages: Vec<(usize, u16, u16)>,
 }
 
+/// How many chunks a table takes.
+pub fn chunks_of(table: &UnwindTable) -> usize {
+    let (mut chunks, mut used) = (0, CHUNK_ROWS);
+    for count in table.pages.iter().map(|count| usize::from(*count)) {
+        if used + count > CHUNK_ROWS {
+            chunks += 1;
+            used = 0;
+        }
+        used += count;
+    }
+    chunks
+}
+
 impl Packed {
     /// Packs whole pages; `renumber` gives a special rule its number in the
     /// kernel's map.
@@ -153,6 +166,7 @@ mod tests {
             });
             let table = UnwindTable { pages: counts.clone(), rows: rows.collect(), ..UnwindTable::default() };
             let packed = Packed::new(&table, |row| row);
+            prop_assert_eq!(chunks_of(&table), packed.chunks.len());
             let numbers: Vec<u32> = (0..packed.chunks.len() as u32).rev().collect();
             for (index, page) in packed.pages(&numbers).into_iter().enumerate() {
                 if counts[index] == 0 {

@@ -2,6 +2,7 @@
 //! many as fit.
 
 mod builders;
+mod eviction;
 mod layout;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 };
 
 use tracer_common::unwind::{
-    code::{CodeMapping, MAPPINGS_MAX, Page, SpaceCode},
+    code::{CodeMapping, MAPPINGS_MAX, SpaceCode},
     row::{PAGE_SHIFT, Rule, SPECIALS_MAX, Special, row},
 };
 
@@ -25,10 +26,6 @@ use crate::{
     symbolize::{elf, unwind_table::UnwindTable},
 };
 
-/// How long a program may yet read what was taken away: far longer than one runs.
-const COOLING: Duration = Duration::from_secs(1);
-/// What was used since then is not sent away for what was sent away before.
-const IN_USE_MS: u32 = 10_000;
 /// The vdso is no file.
 const VDSO: (u64, u64) = (0, 0);
 
@@ -76,6 +73,8 @@ pub struct Tables {
     pages: Room,
     numbers: Room,
     cooling: Vec<Cooling>,
+    /// When programs were last made to tell which tables they use.
+    asked_who_is_used: u32,
     /// Counts what changes for address spaces: their code must be set again.
     pub changes: u64,
     /// What the reader must know.
@@ -94,6 +93,7 @@ impl Tables {
             pages: Room::new(limits.pages),
             numbers: Room::new(limits.tables),
             cooling: Vec::new(),
+            asked_who_is_used: 0,
             changes: 0,
             notes: BTreeSet::new(),
         }
@@ -160,14 +160,14 @@ impl Tables {
         if self.files.contains_key(&VDSO) {
             return Ok(());
         }
-        let table = own_vdso().and_then(|image| elf::unwind_table(&image).ok());
-        let Some((number, table)) = self.numbers.take(1).zip(table) else {
+        let Some(number) = self.numbers.take(1) else {
             return Ok(());
         };
+        let table = own_vdso().and_then(|image| elf::unwind_table(&image).ok());
         let entry = Entry {
             path: "[vdso]".to_owned(),
             number: number.start,
-            state: State::Away(table),
+            state: table.map_or(State::None, State::Away),
         };
         self.files.insert(VDSO, entry);
         self.place(VDSO, kernel, 0)
@@ -187,10 +187,7 @@ impl Tables {
         let State::Away(table) = &entry.state else {
             return Ok(());
         };
-        let table = table.clone();
-        let numbers = number_specials(&mut self.specials, &table.specials, kernel)?;
-        let packed = Packed::new(&table, |row| renumbered(row, &numbers));
-        let (pages, chunks) = (table.pages.len() as u32, packed.chunks.len());
+        let (pages, chunks) = (table.pages.len() as u32, layout::chunks_of(table));
         let taken = match (self.pages.take(pages), self.chunks.take_any(chunks)) {
             (Some(pages), Some(chunks)) => Some((pages, chunks)),
             (pages, chunks) => {
@@ -204,11 +201,13 @@ impl Tables {
         let Some((pages, chunks)) = taken else {
             return self.send_away(identity, chunks, kernel, idle_ms);
         };
+        let numbers = number_specials(&mut self.specials, &table.specials, kernel)?;
+        let packed = Packed::new(table, |row| renumbered(row, &numbers));
         for (number, rows) in chunks.iter().zip(&packed.chunks) {
             kernel.set_rows(*number, rows)?;
         }
         kernel.set_pages(pages.start, &packed.pages(&chunks))?;
-        if let Some(entry) = self.files.get_mut(&identity) {
+        if let State::Away(table) = std::mem::replace(&mut entry.state, State::None) {
             entry.state = State::Placed(Placed {
                 table,
                 pages,
@@ -216,96 +215,6 @@ impl Tables {
             });
         }
         self.changes += 1;
-        Ok(())
-    }
-
-    /// Makes room for a table that needs so many chunks: it gets it when what
-    /// went has cooled down.
-    fn send_away(
-        &mut self,
-        wanted: (u64, u64),
-        chunks: usize,
-        kernel: &mut Kernel,
-        idle_ms: u32,
-    ) -> Result<(), ProbeError> {
-        let cooling: usize = self.cooling.iter().map(|it| it.chunks.len()).sum();
-        let mut free = self.chunks.left() + cooling;
-        let mut unused = Vec::new();
-        for (identity, entry) in &self.files {
-            if matches!(entry.state, State::Placed(_)) && *identity != VDSO {
-                unused.push((kernel.table_use(entry.number)?, *identity));
-            }
-        }
-        unused.sort_unstable();
-        if chunks > self.capacity {
-            // Nor would it with all others away.
-            unused.clear();
-        }
-        let latest = unused.last().map_or(0, |(mark, _)| *mark);
-        let path = self
-            .files
-            .get(&wanted)
-            .map_or_else(String::new, |entry| entry.path.clone());
-        for (mark, identity) in unused {
-            if free >= chunks || mark.saturating_add(idle_ms) > latest.max(idle_ms) {
-                break;
-            }
-            let Some(entry) = self.files.get_mut(&identity) else {
-                continue;
-            };
-            let State::Placed(placed) = std::mem::replace(&mut entry.state, State::None) else {
-                continue;
-            };
-            kernel.set_pages(
-                placed.pages.start,
-                &vec![Page::default(); placed.pages.len()],
-            )?;
-            free += placed.chunks.len();
-            entry.state = State::Away(placed.table);
-            self.notes.insert(format!(
-                "The unwind table of {} went to make room for that of {path}: stacks through it were approximate then. More room: --unwind-memory.",
-                entry.path
-            ));
-            self.cooling.push(Cooling {
-                since: Instant::now(),
-                pages: placed.pages,
-                chunks: placed.chunks,
-            });
-            self.changes += 1;
-        }
-        if free < chunks {
-            self.notes.insert(format!(
-                "The unwind table of {path} did not fit: stacks through it follow frame pointers and are marked approximate. More room: --unwind-memory."
-            ));
-        }
-        Ok(())
-    }
-
-    /// What programs can read no more is free again.
-    fn cool_down(&mut self) {
-        let (cool, cooling) = std::mem::take(&mut self.cooling)
-            .into_iter()
-            .partition(|it| it.since.elapsed() > COOLING);
-        self.cooling = cooling;
-        for Cooling { pages, chunks, .. } in Vec::from_iter::<Vec<_>>(cool) {
-            self.pages.give_back(pages);
-            give_back_all(&mut self.chunks, chunks);
-        }
-    }
-
-    /// Brings back what was used again after it was sent away, and what found
-    /// no room, if others are idle.
-    pub fn bring_back(&mut self, kernel: &mut Kernel, now_mark: u32) -> Result<(), ProbeError> {
-        self.cool_down();
-        let away: Vec<((u64, u64), u32)> = (self.files.iter())
-            .filter(|(_, entry)| matches!(entry.state, State::Away(_)))
-            .map(|(identity, entry)| (*identity, entry.number))
-            .collect();
-        for (identity, number) in away {
-            if kernel.table_use(number)?.saturating_add(IN_USE_MS) >= now_mark {
-                self.place(identity, kernel, IN_USE_MS)?;
-            }
-        }
         Ok(())
     }
 
