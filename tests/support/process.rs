@@ -2,7 +2,7 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::{
-    io::Read,
+    io::{self, Read},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, LazyLock, Mutex},
     thread::JoinHandle,
@@ -20,6 +20,20 @@ pub static DEADLINE: LazyLock<Duration> = LazyLock::new(|| {
     let times = std::env::var("MEMTRACE_PATIENCE").ok();
     Duration::from_secs(90) * times.and_then(|times| times.parse().ok()).unwrap_or(1)
 });
+
+/// Starts it; again while the program is busy: what another test starts
+/// meanwhile holds, until its exec, the file as it was written.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    let start = Instant::now();
+    loop {
+        match command.spawn() {
+            Err(error)
+                if error.kind() == io::ErrorKind::ExecutableFileBusy
+                    && start.elapsed() < *DEADLINE => {}
+            outcome => return outcome,
+        }
+    }
+}
 
 /// A child process.
 pub struct Process {
@@ -41,10 +55,9 @@ impl Process {
                 Ok(())
             });
         }
-        let mut child = command
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        command.stderr(Stdio::piped());
+        let mut child =
+            spawn(command).unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let errors = Collected::from(child.stderr.take().unwrap());
         Self {
             child,
