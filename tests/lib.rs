@@ -24,3 +24,15 @@ macro_rules! needs_tracing {
         }
     };
 }
+
+/// Ends the test where a program is not installed, saying so.
+#[macro_export]
+macro_rules! needs_program {
+    ($name:expr) => {
+        if !$crate::has_program($name) {
+            let thread = std::thread::current();
+            eprintln!("SKIPPED {}: no {}", thread.name().unwrap_or("?"), $name);
+            return;
+        }
+    };
+}

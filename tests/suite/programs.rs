@@ -12,21 +12,10 @@ use std::{fs, process::Command};
 
 use rustix::process::Signal;
 use tests::{
-    Count, Memtrace, Program, Tally, build, has_program, needs_tracing, programs_dir, run_tool,
+    Count, Memtrace, Program, Tally, build, needs_program, needs_tracing, programs_dir, run_tool,
     wait_until,
 };
 use tracer::model::{LossCause, Report, Site};
-
-/// Ends the test where a program is not installed, saying so.
-macro_rules! needs_program {
-    ($name:expr) => {
-        if !has_program($name) {
-            let thread = std::thread::current();
-            eprintln!("SKIPPED {}: no {}", thread.name().unwrap_or("?"), $name);
-            return;
-        }
-    };
-}
 
 /// Traces a program from start to end, beside the counting library, and fails
 /// unless the two agree. `drive` does what the program needs to come to its end.

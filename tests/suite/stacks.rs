@@ -6,7 +6,7 @@
 use std::{collections::HashMap, process::Command};
 
 use tests::{
-    Build, FileMapping, Gdb, Memtrace, build_with, code_of, has_program, is_prebuilt,
+    Build, FileMapping, Gdb, Memtrace, build_with, code_of, is_prebuilt, needs_program,
     needs_tracing, program_path, programs_dir, run_tool,
 };
 use tracer::{model::Site, symbolize::elf};
@@ -133,16 +133,6 @@ const OF_LIBC: Compared<'static> = Compared {
     skip: 2000,
     outermost: None,
 };
-
-/// Ends the test where a program is not installed, saying so.
-macro_rules! needs_program {
-    ($name:expr) => {
-        if !has_program($name) {
-            eprintln!("SKIPPED stacks: no {}", $name);
-            return;
-        }
-    };
-}
 
 /// C++ as it is shipped: optimised, without frame pointers.
 #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, process::Command};
 
 use tests::{Build, programs_dir};
-use tests::{Finished, Memtrace, Program, build_with, has_program, needs_tracing};
+use tests::{Finished, Memtrace, Program, build_with, needs_program, needs_tracing};
 use tracer::model::{Report, Site, StackEnd};
 
 /// The names of a stack's functions, innermost first.
@@ -103,10 +103,7 @@ fn form_for_old_kernels() {
 #[test]
 fn no_room_for_tables() {
     needs_tracing!();
-    if !has_program("node") {
-        eprintln!("SKIPPED unwinding::no_room_for_tables: no node");
-        return;
-    }
+    needs_program!("node");
     let script = programs_dir().join("workload.js");
     let mut command = Command::new("node");
     let memtrace = Memtrace::run(&["--unwind-memory", "1"], command.arg(script)).when_ready();

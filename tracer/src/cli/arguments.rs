@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     collect::{Limit, Options},
-    probe::{Limits, UnwindLimits},
+    probe::{Limits, UNWIND_MIB, UnwindLimits},
 };
 
 /// Which code holds a Linux process's memory: traces the allocator of a
@@ -97,9 +97,6 @@ pub struct Run {
     pub command: Vec<OsString>,
 }
 
-/// A node process takes 1.4 MiB, LLVM's library 5.
-pub const UNWIND_MEMORY: u32 = 8;
-
 /// What every trace takes.
 #[derive(Args, Debug)]
 pub struct Trace {
@@ -117,7 +114,7 @@ pub struct Trace {
     pub max_sites: u32,
     /// Most memory for unwind tables, in MiB of kernel memory; what does not fit
     /// is told, and stacks through it are approximate.
-    #[arg(long, value_name = "MIB", default_value_t = UNWIND_MEMORY, value_parser = clap::value_parser!(u32).range(1..=2048))]
+    #[arg(long, value_name = "MIB", default_value_t = UNWIND_MIB, value_parser = clap::value_parser!(u32).range(1..=2048))]
     pub unwind_memory: u32,
     /// Do not watch mmap and its kin. Watching slows each system call of every
     /// process a little, by how much the report tells.
@@ -200,8 +197,8 @@ pub enum FloorStack {
     Exact,
 }
 
-/// Programs that one trace has room for where children are followed: 21 KiB
-/// of kernel memory each.
+/// Programs that one trace has room for where children are followed: 1.6 MB
+/// of kernel memory, and 20 KiB for each process that lives.
 const PROCESSES_FOLLOWED: u32 = 1 << 14;
 
 /// A validated `--max-overhead`.

@@ -30,7 +30,7 @@ pub fn run(arguments: &arguments::Demo, printer: &Printer) -> anyhow::Result<Exi
         output: arguments.output.clone(),
         max_blocks: crate::probe::Limits::default().blocks,
         max_sites: crate::probe::Limits::default().sites,
-        unwind_memory: arguments::UNWIND_MEMORY,
+        unwind_memory: crate::probe::UNWIND_MIB,
         no_mappings: false,
         ready_fd: None,
     };

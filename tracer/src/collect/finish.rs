@@ -1,6 +1,6 @@
 //! From the quiet ledger to the report.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use tracer_common::{
     counter::{COUNTERS, Count, Counter},
@@ -302,22 +302,26 @@ fn name_sites(
                 let born = session.start.monotonic_ns + u64::from(mark) * 1_000_000;
                 end.monotonic_ns.saturating_sub(born) as f64 / 1e9
             });
-        let site = sites
-            .entry((site_id.clone(), process))
-            .or_insert_with(|| Site {
+        let site = match sites.entry((site_id.clone(), process)) {
+            Entry::Occupied(known) => {
+                let site = known.into_mut();
+                // The same stack, once found approximately and once for sure.
+                for (known, frame) in site.frames.iter_mut().zip(&frames) {
+                    known.approximate &= frame.approximate;
+                }
+                site
+            }
+            Entry::Vacant(new) => new.insert(Site {
                 site_id,
                 process,
                 source,
                 counts: Counts::default(),
                 oldest_seconds: 0.0,
                 pool: pools::grown(source, &frames).map(str::to_owned),
-                frames: frames.clone(),
+                frames,
                 stack_end,
-            });
-        // The same stack, once found approximately and once for sure.
-        for (known, frame) in site.frames.iter_mut().zip(&frames) {
-            known.approximate &= frame.approximate;
-        }
+            }),
+        };
         site.counts += counts_of(kernel_site);
         site.oldest_seconds = site.oldest_seconds.max(oldest_seconds);
     }

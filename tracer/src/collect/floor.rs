@@ -24,7 +24,7 @@ pub fn attach_floor(pid: u32, at_return: ProgramName) -> Result<Kernel, CollectE
         let mut tables = Tables::new(&limits.unwind);
         tables.ask(mappings.current());
         tables.settle(&mut kernel, TABLE_PATIENCE)?;
-        kernel.set_space_code(1, &tables.code_of(mappings.current()))?;
+        tables.tell(&mut kernel, 1, &mappings)?;
     }
     let found = allocator::find(mappings.current(), &mut FileWorker::start()?)?;
     let allocator = found

@@ -206,6 +206,8 @@ impl Session {
         if let Some(space) = self.spaces.iter_mut().find(live) {
             space.target = None;
             space.process.exit = Some(exit);
+            // Memory only: that it stays is no reason to end the trace.
+            let _ = self.kernel.forget_space_code(space.id);
         }
     }
 

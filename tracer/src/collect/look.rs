@@ -111,8 +111,8 @@ impl Session {
         }
         self.tables_told = self.tables.changes;
         for space in self.spaces.iter().filter(|space| space.target.is_some()) {
-            let code = self.tables.code_of(space.mappings.current());
-            self.kernel.set_space_code(space.id, &code)?;
+            self.tables
+                .tell(&mut self.kernel, space.id, &space.mappings)?;
         }
         Ok(())
     }
@@ -169,8 +169,8 @@ impl Session {
         }
         if space.mappings.changes() != changes {
             self.tables.ask(space.mappings.current());
-            let code = self.tables.code_of(space.mappings.current());
-            self.kernel.set_space_code(space.id, &code)?;
+            self.tables
+                .tell(&mut self.kernel, space.id, &space.mappings)?;
             self.cover_what_came(index, pid)?;
         }
         Ok(())

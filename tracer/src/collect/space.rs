@@ -193,8 +193,7 @@ impl Session {
                 allocator: code,
             },
         )?;
-        let code = self.tables.code_of(survey.mappings.current());
-        self.kernel.set_space_code(id, &code)?;
+        self.tables.tell(&mut self.kernel, id, &survey.mappings)?;
         self.kernel.add_site_without_stack(id)?;
         self.next_space += 1;
         Ok(id)

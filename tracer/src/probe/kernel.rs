@@ -10,7 +10,7 @@ use std::{
 
 use aya::{
     Ebpf,
-    maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
     programs::RawTracePoint,
 };
 use aya_obj::generated::BPF_EXIST;
@@ -27,63 +27,11 @@ use tracer_common::{
 };
 
 use super::{
-    Attached, Point, ProbeError, ProgramName, Uprobes, attach,
+    Attached, Limits, Point, ProbeError, ProgramName, Uprobes, attach,
     object::{self, Rounds, chain},
     programs::Programs,
     sys,
 };
-
-/// How much the kernel side may keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Live blocks (96 bytes of kernel memory each, plus 8 to 16 a bucket).
-    pub blocks: u32,
-    /// Sites (2 KiB each).
-    pub sites: u32,
-    /// Threads (2 KiB each).
-    pub threads: u32,
-    /// Address spaces over the whole trace, and processes at one time (13 KiB each).
-    pub processes: u32,
-    /// Unwind tables.
-    pub unwind: UnwindLimits,
-}
-
-/// How much the unwind tables may take. The kernel reserves it at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnwindLimits {
-    /// Chunks of rows (32 KiB each).
-    pub chunks: u32,
-    /// Pages of 64 KiB of code (8 bytes each).
-    pub pages: u32,
-    /// Tables, one a file (4 bytes each).
-    pub tables: u32,
-}
-
-impl UnwindLimits {
-    /// What fits into so many bytes.
-    #[must_use]
-    pub fn of_bytes(bytes: u64) -> Self {
-        let chunks = (bytes / size_of::<Chunk>() as u64).clamp(1, 1 << 16) as u32;
-        Self {
-            chunks,
-            // Code has a row for each ten bytes and more.
-            pages: (chunks * 64).max(4096),
-            tables: 4096,
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            blocks: 4 << 20,
-            sites: 1 << 16,
-            threads: 1 << 16,
-            processes: 256,
-            unwind: UnwindLimits::of_bytes(8 << 20),
-        }
-    }
-}
 
 /// The kernel side of one trace. Dropping it detaches everything.
 pub struct Kernel {
@@ -206,6 +154,15 @@ impl Kernel {
         let mut map: HashMap<_, u32, SpaceCode> = self.map_mut("SPACE_CODE")?;
         map.insert(space, code, 0)
             .map_err(|error| map_error("SPACE_CODE", &error))
+    }
+
+    /// Forgets it: no program runs in that address space any more.
+    pub fn forget_space_code(&mut self, space: u32) -> Result<(), ProbeError> {
+        let mut map: HashMap<_, u32, SpaceCode> = self.map_mut("SPACE_CODE")?;
+        match map.remove(&space) {
+            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) => Err(map_error("SPACE_CODE", &error)),
+        }
     }
 
     /// Writes a chunk of rows.
@@ -342,7 +299,7 @@ impl Kernel {
 
     fn map_mut<'a, T>(&'a mut self, name: &'static str) -> Result<T, ProbeError>
     where
-        T: TryFrom<&'a mut Map, Error = aya::maps::MapError>,
+        T: TryFrom<&'a mut Map, Error = MapError>,
     {
         let map = self.ebpf.map_mut(name).ok_or_else(|| no_map(name))?;
         map.try_into().map_err(|error| map_error(name, &error))

@@ -11,6 +11,7 @@ mod error;
 pub mod exits;
 pub mod features;
 mod kernel;
+mod limits;
 mod object;
 pub mod pagemap_scan;
 mod perf;
@@ -20,7 +21,8 @@ mod sys;
 
 pub use attach::{Attached, Point};
 pub use error::ProbeError;
-pub use kernel::{Kernel, Limits, UnwindLimits, count_of};
+pub use kernel::{Kernel, count_of};
+pub use limits::{Limits, UNWIND_MIB, UnwindLimits};
 pub use object::ProgramName;
 pub use programs::Uprobes;
 pub use sys::watch;

@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use process::{Failure, Running, exchange, how_it_ended};
+
 use super::elf::MAX_SYMBOLS_PER_OFFSET;
 use super::protocol::{Answer, Request};
 use super::unwind_table::UnwindTable;
-use process::{Failure, Running, exchange, how_it_ended};
-
 use super::{MAX_TEXT_BYTES, ObjectSummary, PerfMapNames, Symbol};
 
 /// For one call, however many offsets it holds.

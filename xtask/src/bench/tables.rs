@@ -27,7 +27,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         .split_whitespace()
         .filter(|word| word.starts_with('/'));
     let (mut own, mut all) = (Vec::new(), Vec::new());
-    let mut largest = None;
+    let mut last = None;
     for _ in 0..bench.rounds() {
         let mut command = Command::new(&bench.memtrace);
         command
@@ -41,9 +41,9 @@ pub fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
             .context("no tables")?;
         own.push(tables[0].milliseconds);
         all.push(tables.iter().map(|table| table.milliseconds).sum());
-        largest = Some(tables);
+        last = Some(tables);
     }
-    let tables = largest.context("no rounds")?;
+    let tables = last.context("no rounds")?;
     let rows: f64 = tables.iter().map(|table| table.rows).sum();
     let mib = tables.iter().map(|table| table.kib).sum::<f64>() / 1024.0;
     let (own, all) = (median(own), median(all));

@@ -20,7 +20,7 @@ use self::{
     builders::{Builders, Built},
     layout::{Packed, Room},
 };
-use super::mappings::{Backing, Mapping};
+use super::mappings::{Backing, Mapping, Mappings};
 use crate::{
     probe::{Kernel, ProbeError, UnwindLimits},
     symbolize::{elf, unwind_table::UnwindTable},
@@ -218,8 +218,17 @@ impl Tables {
         Ok(())
     }
 
-    /// Where the code of these mappings finds its tables.
-    pub fn code_of(&mut self, mappings: &[Mapping]) -> Box<SpaceCode> {
+    /// Tells the kernel side where the code of an address space finds its tables.
+    pub fn tell(
+        &mut self,
+        kernel: &mut Kernel,
+        space: u32,
+        mappings: &Mappings,
+    ) -> Result<(), ProbeError> {
+        kernel.set_space_code(space, &self.code_of(mappings.current()))
+    }
+
+    fn code_of(&mut self, mappings: &[Mapping]) -> Box<SpaceCode> {
         let mut found: Vec<CodeMapping> =
             mappings.iter().filter_map(|it| self.mapping(it)).collect();
         if found.len() > MAPPINGS_MAX {
