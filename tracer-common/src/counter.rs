@@ -48,7 +48,10 @@ pub enum Counter {
     ChildProcess = 13,
     /// A change of mappings that found the ring buffer full, and its bytes.
     MappingDropped = 14,
+    /// Not loss: frames of JavaScript functions that could not be told of, as
+    /// the ring buffer or the map of functions was full. They have no names.
+    FunctionNotTold = 15,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 15;
+pub const COUNTERS: u32 = 16;

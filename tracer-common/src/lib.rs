@@ -10,6 +10,7 @@ pub mod call;
 pub mod control;
 pub mod counter;
 pub mod function;
+pub mod javascript;
 pub mod ledger;
 pub mod mapping;
 pub mod site;

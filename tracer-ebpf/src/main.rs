@@ -14,6 +14,7 @@
 mod arch;
 mod floor;
 mod heap;
+mod javascript;
 mod ledger;
 mod life;
 mod maps;

@@ -12,6 +12,7 @@ use tracer_common::{
     call::ThreadCalls,
     control::{BoundSpace, Control, SpaceSettings, Target},
     counter::{COUNTERS, Count, Counter},
+    javascript::Identity,
     ledger::{Block, BlockKey},
     site::Site,
     unwind::{
@@ -91,6 +92,14 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 18, 0);
 /// What targets do to their mappings.
 #[map]
 pub static MAPPING_EVENTS: RingBuf = RingBuf::with_byte_size(1 << 22, 0);
+
+/// JavaScript functions that were told of, by [`tracer_common::javascript::FunctionKey`].
+#[map]
+pub static FUNCTIONS: HashMap<u64, Identity> = HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);
+
+/// Those at their first sight.
+#[map]
+pub static FUNCTIONS_SEEN: RingBuf = RingBuf::with_byte_size(1 << 21, 0);
 
 /// Adds to a counter in place.
 ///

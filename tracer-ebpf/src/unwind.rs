@@ -10,6 +10,7 @@ use tracer_common::{
     FRAMES_MAX,
     call::ThreadCalls,
     control::Control,
+    javascript::{Identity, Reader, Runtime, Slots},
     unwind::{
         Ending, Environment,
         code::{Chunk, FOUND_MAX, Found, MappedCode, Page, SpaceCode},
@@ -19,7 +20,10 @@ use tracer_common::{
     },
 };
 
-use crate::maps::{PAGES, ROWS, SPACE_CODE, SPECIALS, TABLE_USES};
+use crate::{
+    javascript,
+    maps::{PAGES, ROWS, SPACE_CODE, SPECIALS, TABLE_USES},
+};
 
 /// Offsets in the kernel's structures, from its BTF. Set when loading.
 #[unsafe(no_mangle)]
@@ -59,6 +63,7 @@ const BOUNDED_FRAMES: usize = 40;
 pub struct Walking {
     calls: *mut ThreadCalls,
     code: *mut SpaceCode,
+    space: u32,
     now_mark: u32,
 }
 
@@ -106,6 +111,7 @@ pub fn walk<R: Rounds>(calls: *mut ThreadCalls, space: u32, control: &Control) -
     let mut walking = Walking {
         calls,
         code,
+        space,
         now_mark: control.now_mark,
     };
     R::walk(&mut walking);
@@ -167,15 +173,14 @@ impl Environment for Walking {
     }
 
     #[inline(always)]
-    fn read(&self, address: u64, words: &mut [u64]) -> bool {
-        // SAFETY: of the slice's length; faults are handled by the helper.
-        unsafe {
-            bpf_probe_read_user(
-                words.as_mut_ptr().cast(),
-                size_of_val(words) as u32,
-                address as *const c_void,
-            ) == 0
-        }
+    fn runtime(&self) -> &Runtime {
+        // SAFETY: as in `mapped`.
+        unsafe { &(*self.code).runtime }
+    }
+
+    #[inline(always)]
+    fn knows(&self, identity: Identity, slots: &Slots) -> bool {
+        javascript::knows(self.space, self.runtime(), identity, slots)
     }
 
     #[inline(always)]
@@ -189,6 +194,26 @@ impl Environment for Walking {
     #[inline(always)]
     fn displaced(&self, place: u64) -> u64 {
         displaced(place)
+    }
+}
+
+impl Reader for Walking {
+    #[inline(always)]
+    fn read(&self, address: u64, words: &mut [u64]) -> bool {
+        read_user(address, words)
+    }
+}
+
+/// Reads words of the current process.
+#[inline(always)]
+pub fn read_user(address: u64, words: &mut [u64]) -> bool {
+    // SAFETY: of the slice's length; faults are handled by the helper.
+    unsafe {
+        bpf_probe_read_user(
+            words.as_mut_ptr().cast(),
+            size_of_val(words) as u32,
+            address as *const c_void,
+        ) == 0
     }
 }
 

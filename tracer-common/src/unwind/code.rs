@@ -5,6 +5,7 @@ use super::{
     at_most, opaque,
     row::{PAGE_SHIFT, Rule},
 };
+use crate::javascript::Runtime;
 
 /// Executable mappings of one address space that have a table.
 pub const MAPPINGS_MAX: usize = 256;
@@ -42,6 +43,8 @@ pub struct CodeMapping {
 pub struct SpaceCode {
     /// What is mapped.
     pub mapped: MappedCode,
+    /// The V8 that is in it.
+    pub runtime: Runtime,
     /// Rules that were found, see [`Found`].
     pub found: [u64; FOUND_MAX],
 }
@@ -105,6 +108,7 @@ impl Default for SpaceCode {
                 starts: [UNUSED; MAPPINGS_MAX],
                 mappings: [CodeMapping::default(); MAPPINGS_MAX],
             },
+            runtime: Runtime::default(),
             found: [0; FOUND_MAX],
         }
     }

@@ -11,7 +11,10 @@ use super::{
     step,
     step::WINDOW_WORDS,
 };
-use crate::FRAMES_MAX;
+use crate::{
+    FRAMES_MAX,
+    javascript::{Identity, Reader, Runtime, Slots},
+};
 
 /// A table, as its maker has it.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +43,8 @@ pub struct Replay {
     pub stack: Vec<u8>,
     /// Return addresses that return probes have taken, by their place.
     pub displaced: Vec<(u64, u64)>,
+    /// JavaScript functions that were met.
+    pub functions: RefCell<Vec<(Identity, Slots)>>,
 }
 
 impl Default for Replay {
@@ -54,6 +59,7 @@ impl Default for Replay {
             stack_start: 0,
             stack: Vec::new(),
             displaced: Vec::new(),
+            functions: RefCell::default(),
         }
     }
 }
@@ -121,6 +127,11 @@ impl Replay {
         );
     }
 
+    /// Sets the V8 of the address space.
+    pub fn set_runtime(&mut self, runtime: Runtime) {
+        self.code.runtime = runtime;
+    }
+
     /// Walks from a frame to the end; the frames, innermost first.
     ///
     /// # Panics
@@ -161,6 +172,24 @@ impl Environment for Replay {
         self.specials.get(usize::from(number))
     }
 
+    fn runtime(&self) -> &Runtime {
+        &self.code.runtime
+    }
+
+    fn knows(&self, identity: Identity, slots: &Slots) -> bool {
+        self.functions.borrow_mut().push((identity, *slots));
+        true
+    }
+
+    fn used(&self, _table: u32) {}
+
+    fn displaced(&self, place: u64) -> u64 {
+        let known = self.displaced.iter().find(|(at, _)| *at == place);
+        known.map_or(0, |(_, address)| *address)
+    }
+}
+
+impl Reader for Replay {
     fn read(&self, address: u64, words: &mut [u64]) -> bool {
         let bytes = address
             .checked_sub(self.stack_start)
@@ -173,12 +202,5 @@ impl Environment for Replay {
             *word = u64::from_le_bytes(*bytes);
         }
         true
-    }
-
-    fn used(&self, _table: u32) {}
-
-    fn displaced(&self, place: u64) -> u64 {
-        let known = self.displaced.iter().find(|(at, _)| *at == place);
-        known.map_or(0, |(_, address)| *address)
     }
 }

@@ -5,7 +5,11 @@ use super::{
     frame,
     row::{PAGE_SHIFT, Rule, Saved, Special, SpecialKind},
 };
-use crate::FRAMES_MAX;
+use crate::{
+    FRAMES_MAX,
+    javascript::{INFO_WORDS, Identity, Runtime, Slots},
+    javascript::{JavascriptFrame, Reader, identify},
+};
 
 /// How many words of a stack are read at once. A read costs 70 ns whatever
 /// its length, and callers' frames are near.
@@ -49,8 +53,12 @@ pub struct Walk {
     pub ending: u32,
     /// The frame's rule, or [`OUTSIDE`].
     pub rule: u32,
-    /// Always zero.
-    pub reserved: u32,
+    /// 1: the frame is one of V8's.
+    pub is_managed: u32,
+    /// What such a frame says.
+    pub slots: Slots,
+    /// A piece of an object that it points to.
+    pub object: [u64; INFO_WORDS],
 }
 
 /// [`Walk::saved`]: the frame pointer is as it was.
@@ -77,7 +85,7 @@ pub enum Ending {
 }
 
 /// What a walk reads.
-pub trait Environment {
+pub trait Environment: Reader {
     /// The mappings of the address space.
     fn mapped(&self) -> &MappedCode;
     /// What was found at this index of [`super::code::SpaceCode::found`].
@@ -90,8 +98,10 @@ pub trait Environment {
     fn rows(&self, chunk: u32) -> Option<&Chunk>;
     /// A special rule.
     fn special(&self, number: u16) -> Option<&Special>;
-    /// Reads words of the target; whether it could.
-    fn read(&self, address: u64, words: &mut [u64]) -> bool;
+    /// The V8 of the address space.
+    fn runtime(&self) -> &Runtime;
+    /// Whether a function can be named by its identity; tells of it at its first sight.
+    fn knows(&self, identity: Identity, slots: &Slots) -> bool;
     /// Notes that a table was used.
     fn used(&self, table: u32);
     /// The return address that a return probe of the kernel's has taken from
@@ -126,7 +136,7 @@ pub fn step<E: Environment>(
         plain(walk, Rule(rule as u16))
     };
     match goes_on {
-        Next::Caller => to_caller(walk, window, environment),
+        Next::Caller => to_caller(walk, frames, window, environment),
         Next::Again => true,
         Next::End => false,
     }
@@ -219,6 +229,7 @@ fn plain(walk: &mut Walk, rule: Rule) -> Next {
 fn outside_files<E: Environment>(walk: &mut Walk, environment: &E) -> Next {
     let real = environment.displaced(walk.stack_pointer.wrapping_sub(8));
     if real == 0 || real == walk.code {
+        walk.is_managed = environment.runtime().is_known;
         return by_frame_pointer(walk);
     }
     walk.code = real;
@@ -234,7 +245,8 @@ fn by_frame_pointer(walk: &mut Walk) -> Next {
         end(walk, Ending::NoRule);
         return Next::End;
     }
-    walk.mark = frame::APPROXIMATE;
+    // All that V8 makes keeps the frame pointer.
+    walk.mark = frame::APPROXIMATE * u64::from(1 - (walk.is_managed & 1));
     plain(walk, Rule::FRAME_POINTER)
 }
 
@@ -257,7 +269,11 @@ fn special<E: Environment>(
         return Next::End;
     };
     match special.kind {
-        UNKNOWN => return by_frame_pointer(walk),
+        UNKNOWN => {
+            let runtime = environment.runtime();
+            walk.is_managed = u32::from(runtime.is_builtin(walk.code));
+            return by_frame_pointer(walk);
+        }
         SIGNAL => return out_of_handler(walk, window, environment),
         ROOT => {
             end(walk, Ending::Root);
@@ -322,7 +338,12 @@ fn out_of_handler<E: Environment>(walk: &mut Walk, window: &mut Window, environm
 /// To the caller's frame: the return address stands below the CFA, and mostly
 /// the frame pointer too.
 #[inline(always)]
-fn to_caller<E: Environment>(walk: &mut Walk, window: &mut Window, environment: &E) -> bool {
+fn to_caller<E: Environment>(
+    walk: &mut Walk,
+    frames: &mut [u64; FRAMES_MAX],
+    window: &mut Window,
+    environment: &E,
+) -> bool {
     let (cfa, saved) = (reread(&walk.cfa), reread(&walk.saved));
     let start = cfa.wrapping_sub(TOP_BYTES);
     let offset = start.wrapping_sub(walk.window_start);
@@ -332,6 +353,19 @@ fn to_caller<E: Environment>(walk: &mut Walk, window: &mut Window, environment: 
         return end(walk, Ending::Unreadable);
     }
     let top = (start.wrapping_sub(reread(&walk.window_start)) / 8) as usize + TOP_WORDS - 1;
+    if reread(&walk.is_managed) != 0 {
+        walk.is_managed = 0;
+        let slot = |below: usize| window[top.wrapping_sub(below) & (WINDOW_WORDS - 1)];
+        walk.slots = Slots {
+            code: walk.code,
+            function: slot(3),
+            bytecode: slot(5),
+            offset: slot(6),
+        };
+        if walk.slots.are_of_function(slot(2)) {
+            name_function(walk, frames, environment);
+        }
+    }
     let return_address = window[top & (WINDOW_WORDS - 1)];
     if return_address == 0 {
         return end(walk, Ending::Root);
@@ -357,6 +391,25 @@ fn to_caller<E: Environment>(walk: &mut Walk, window: &mut Window, environment: 
     walk.code = return_address;
     walk.stack_pointer = cfa;
     true
+}
+
+/// Writes a JavaScript function down in place of its frame's address, if it
+/// can be told which it is.
+#[inline(always)]
+fn name_function<E: Environment>(
+    walk: &mut Walk,
+    frames: &mut [u64; FRAMES_MAX],
+    environment: &E,
+) {
+    let runtime = environment.runtime();
+    let Some(identity) = identify(environment, runtime, &walk.slots, &mut walk.object) else {
+        return;
+    };
+    let index = (reread(&walk.frames) as usize).wrapping_sub(1);
+    if index < FRAMES_MAX && environment.knows(identity, &walk.slots) {
+        let mark = frames[index] & frame::APPROXIMATE;
+        frames[index] = JavascriptFrame::word(identity, walk.slots.bytecode_offset()) | mark;
+    }
 }
 
 /// Reads a piece of the stack from `start` on.

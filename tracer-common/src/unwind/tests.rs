@@ -8,7 +8,10 @@ use super::{
     row::{Base, Rule, Saved, Special, SpecialKind, row},
     *,
 };
-use crate::FRAMES_MAX;
+use crate::{
+    FRAMES_MAX,
+    javascript::{INFO_WORDS, Slots},
+};
 
 /// Where the programs of these tests stand: one page of one file.
 const CODE: u64 = 0x40_0000;
@@ -109,7 +112,9 @@ const START: Walk = Walk {
     mapping: 0,
     ending: 0,
     rule: 0,
-    reserved: 0,
+    is_managed: 0,
+    slots: Slots { code: 0, function: 0, bytecode: 0, offset: 0 },
+    object: [0; INFO_WORDS],
 };
 
 /// Each caller is found, by the row of its call, up to the root.

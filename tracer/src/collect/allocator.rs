@@ -9,6 +9,7 @@ use tracer_common::{
 
 use super::{
     CollectError,
+    javascript::V8,
     mappings::{Backing, MappedFile, Mapping},
 };
 use crate::{
@@ -49,6 +50,10 @@ pub struct Found {
     pub loader: Option<(Arc<MappedFile>, u64)>,
     /// The program needs no loader.
     pub is_static: bool,
+    /// The V8 in it.
+    pub v8: Option<Arc<V8>>,
+    /// Why its JavaScript functions have no names, if so.
+    pub unknown_v8: Option<String>,
 }
 
 /// Looks at every object that is mapped executable.
@@ -78,6 +83,24 @@ pub fn find(mappings: &[Mapping], worker: &mut FileWorker) -> Result<Found, Coll
 }
 
 impl Found {
+    fn add_v8(&mut self, mapped: &MappedFile, summary: &ObjectSummary) {
+        match &summary.v8 {
+            Some(Ok(layout)) => {
+                self.v8 = Some(Arc::new(V8 {
+                    file: mapped.identity,
+                    layout: layout.clone(),
+                }));
+            }
+            Some(Err(reason)) => {
+                self.unknown_v8 = Some(format!(
+                    "{}: JavaScript functions have names only where a perf map tells them ({reason}).",
+                    mapped.path
+                ));
+            }
+            None => {}
+        }
+    }
+
     fn add(&mut self, mapped: &Arc<MappedFile>, summary: &ObjectSummary) {
         // A static program has the symbol too, but nothing ever calls it.
         if let Some(offset) = summary.debug_state_offset
@@ -91,6 +114,7 @@ impl Found {
             }
         }
         self.is_static |= summary.is_static;
+        self.add_v8(mapped, summary);
         if summary.functions.is_empty() {
             self.not_covered.extend(without_functions(mapped, summary));
             return;

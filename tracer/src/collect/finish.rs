@@ -13,6 +13,7 @@ use super::{
     CollectError, Session,
     clock::Moment,
     footprint::glibc_chunk,
+    javascript::Javascript,
     mapped::{self as mappings, Measured},
     names::{Located, places},
     pools,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     model::{
-        Counts, Frame, Host, Level, Loss, LossCause, Report, SCHEMA, Site, Source, StackEnd,
+        Counts, Frame, Host, JAVASCRIPT, Level, Loss, LossCause, Report, SCHEMA, Site, Source, StackEnd,
         Totals, Window,
     },
     probe::{ProgramName, count_of},
@@ -37,11 +38,16 @@ pub fn counts_of(site: &KernelSite) -> Counts {
 }
 
 /// Where a site's frames lie.
-pub fn places_of(space: &Space, site: &KernelSite) -> (Vec<Located>, StackEnd) {
+pub fn places_of(
+    space: &Space,
+    javascript: &Javascript,
+    site: &KernelSite,
+) -> (Vec<Located>, StackEnd) {
     let frames = (site.identity.frames as usize).min(site.frames.len());
     let (places, are_all) = places(
         space.id,
         &space.mappings,
+        javascript,
         site.identity.mapping_generation,
         &site.frames[..frames],
     );
@@ -275,7 +281,7 @@ fn name_sites(
         else {
             continue;
         };
-        places_by_site.push((*key, site, places_of(space, site)));
+        places_by_site.push((*key, site, places_of(space, &session.javascript, site)));
     }
     for space in &session.spaces {
         let own = places_by_site
@@ -346,6 +352,12 @@ pub fn site_id(source: Source, frames: &[Frame]) -> String {
     };
     let hash = frames.iter().fold(text(0, source.name()), |hash, frame| {
         let module = frame.build_id.as_deref().unwrap_or(&frame.module);
+        if frame.module == JAVASCRIPT {
+            // Its code moves; what it is called and where it is written does not.
+            let hash = text(hash, frame.function.as_deref().unwrap_or_default());
+            let hash = text(hash, frame.file.as_deref().unwrap_or_default());
+            return site::mix(hash, frame.line.unwrap_or_default().into());
+        }
         site::mix(text(hash, module), frame.offset)
     });
     format!("{hash:016x}")

@@ -20,13 +20,13 @@ pub fn attach_floor(pid: u32, at_return: ProgramName) -> Result<Kernel, CollectE
     let mut kernel = Kernel::load(&limits, true)?;
     let mut mappings = Mappings::default();
     mappings.refresh(pid, 0)?;
+    let found = allocator::find(mappings.current(), &mut FileWorker::start()?)?;
     if at_return == ProgramName::ExactStack {
         let mut tables = Tables::new(&limits.unwind);
         tables.ask(mappings.current());
         tables.settle(&mut kernel, TABLE_PATIENCE)?;
-        tables.tell(&mut kernel, 1, &mappings)?;
+        tables.tell(&mut kernel, 1, &mappings, found.v8.as_deref())?;
     }
-    let found = allocator::find(mappings.current(), &mut FileWorker::start()?)?;
     let allocator = found
         .allocators
         .first()

@@ -208,6 +208,7 @@ impl Session {
             space.process.exit = Some(exit);
             // Memory only: that it stays is no reason to end the trace.
             let _ = self.kernel.forget_space_code(space.id);
+            self.javascript.end(space.id);
         }
     }
 

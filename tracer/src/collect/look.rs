@@ -74,7 +74,12 @@ impl Session {
                 largest.truncate(GROWERS);
             }
         })?;
-        let growers = self.name_growers(&largest);
+        // Symbols are read then, for a second at worst: not while everything is new.
+        let growers = if self.ticks > TICKS_AT_FIRST {
+            self.name_growers(&largest)
+        } else {
+            Vec::new()
+        };
         let now = Instant::now();
         let calls = |counts: &Counts| counts.allocated_blocks + counts.freed_blocks;
         let calls_per_second = self.last.as_ref().map_or(0.0, |(then, before)| {
@@ -111,8 +116,8 @@ impl Session {
         }
         self.tables_told = self.tables.changes;
         for space in self.spaces.iter().filter(|space| space.target.is_some()) {
-            self.tables
-                .tell(&mut self.kernel, space.id, &space.mappings)?;
+            let v8 = space.v8.as_deref();
+            (self.tables).tell(&mut self.kernel, space.id, &space.mappings, v8)?;
         }
         Ok(())
     }
@@ -169,8 +174,12 @@ impl Session {
         }
         if space.mappings.changes() != changes {
             self.tables.ask(space.mappings.current());
-            self.tables
-                .tell(&mut self.kernel, space.id, &space.mappings)?;
+            if let Some(v8) = &space.v8 {
+                let mappings = space.mappings.current();
+                (self.javascript).follow(&mut self.kernel, (space.id, pid), v8, mappings)?;
+            }
+            let v8 = space.v8.as_deref();
+            (self.tables).tell(&mut self.kernel, space.id, &space.mappings, v8)?;
             self.cover_what_came(index, pid)?;
         }
         Ok(())
@@ -222,7 +231,7 @@ impl Session {
             else {
                 continue;
             };
-            let (places, _) = finish::places_of(space, site);
+            let (places, _) = finish::places_of(space, &self.javascript, site);
             self.names.look_up(
                 places.iter(),
                 space.pid(),

@@ -11,6 +11,7 @@ mod finish;
 mod floor;
 mod follow;
 mod footprint;
+mod javascript;
 mod launch;
 mod look;
 pub mod mapped;

@@ -6,9 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use tracer_common::unwind::frame;
+use tracer_common::{javascript::JavascriptFrame, unwind::frame};
 
-use super::mappings::{Backing, MappedFile, Mappings};
+use super::{
+    javascript::{Javascript, Meaning, Named},
+    mappings::{Backing, MappedFile, Mappings},
+};
 use crate::{
     model::Frame,
     symbolize::{FileWorker, NEAR, Symbol, debug_file},
@@ -23,6 +26,8 @@ pub enum Place {
     Vdso(u64),
     /// In code made at run time: the address space, and the address in it.
     Anonymous(u32, u64),
+    /// In these JavaScript functions, innermost first; none: in an unknown one.
+    Javascript(Vec<Named>),
 }
 
 /// One frame of a stack.
@@ -36,31 +41,45 @@ pub struct Located {
 
 /// The places of a stack's frames, innermost first, and whether they are all.
 ///
-/// Ends at the first address that lies in no code: a frame pointer was
-/// followed through code that keeps none, and all that comes after is as wrong.
+/// Ends where a frame pointer led to what is no code: it was followed through
+/// code that keeps none, and all that comes after is as wrong.
 pub fn places(
     space: u32,
     mappings: &Mappings,
+    javascript: &Javascript,
     generation: u64,
     frames: &[u64],
 ) -> (Vec<Located>, bool) {
     let places: Vec<Located> = frames
         .iter()
         .map_while(|word| {
-            let address = frame::address(*word);
+            let approximate = frame::is_approximate(*word);
+            let address = match JavascriptFrame::of(*word, space) {
+                None => frame::address(*word),
+                Some(frame) => match javascript.meaning(frame, space) {
+                    Meaning::Code(address) => address,
+                    Meaning::Functions(functions) => {
+                        let place = Place::Javascript(functions);
+                        return Some(Located { place, approximate });
+                    }
+                },
+            };
             // A return address stands behind its call, which may be the last
             // instruction of its function.
-            let mapping = mappings.find(generation, address.wrapping_sub(1))?;
-            let offset = address - mapping.start;
-            let place = match &mapping.backing {
-                Backing::File(file, start) => Place::File(Arc::clone(file), start + offset),
-                Backing::Vdso => Place::Vdso(offset),
-                Backing::Anonymous => Place::Anonymous(space, address),
+            let place = match mappings.find(generation, address.wrapping_sub(1)) {
+                Some(mapping) => {
+                    let offset = address - mapping.start;
+                    match &mapping.backing {
+                        Backing::File(file, start) => Place::File(Arc::clone(file), start + offset),
+                        Backing::Vdso => Place::Vdso(offset),
+                        Backing::Anonymous => Place::Anonymous(space, address),
+                    }
+                }
+                // It came and went between two looks.
+                None if !approximate => Place::Anonymous(space, address),
+                None => return None,
             };
-            Some(Located {
-                place,
-                approximate: frame::is_approximate(*word),
-            })
+            Some(Located { place, approximate })
         })
         .collect();
     let are_all = places.len() == frames.len();
@@ -122,7 +141,7 @@ impl Names {
                 Place::Anonymous(space, address) => {
                     jit.insert((*space, *address));
                 }
-                Place::Vdso(_) => {}
+                Place::Vdso(_) | Place::Javascript(_) => {}
             }
         }
         for (identity, (mapped, offsets)) in by_file {
@@ -227,6 +246,9 @@ impl Names {
                         offset: *offset,
                         ..Frame::default()
                     });
+                }
+                Place::Javascript(functions) => {
+                    frames.extend(functions.iter().map(Named::frame));
                 }
                 Place::Anonymous(space, address) => frames.push(Frame {
                     function: self.jit.get(&(*space, *address)).cloned().flatten(),

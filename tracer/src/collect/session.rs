@@ -10,6 +10,7 @@ use super::{
     clock::Moment,
     finish,
     follow::Follow,
+    javascript::Javascript,
     mapped::{self, Watch, intervals::Origin},
     overhead::{ALWAYS_BYTES, Governor, Limit},
     space::{Space, Survey},
@@ -75,6 +76,7 @@ pub struct Session {
     /// What its processes have of allocators that are not traced.
     pub(super) not_covered: Vec<String>,
     pub(super) names: super::names::Names,
+    pub(super) javascript: Javascript,
     pub(super) governor: Governor,
     pub(super) findings: canary::Findings,
     /// Allocators that have their probes: process, and device and inode.
@@ -151,6 +153,7 @@ impl Session {
             notes: Vec::new(),
             not_covered: Vec::new(),
             names: super::names::Names::default(),
+            javascript: Javascript::default(),
             governor: Governor::new(options.overhead, findings.traps),
             findings,
             probed: HashSet::new(),
@@ -197,6 +200,10 @@ impl Session {
             None => Vec::new(),
         };
         self.kernel.detach();
+        if let Some(failure) = self.javascript.finish() {
+            let note = format!("Some JavaScript functions have no names: {failure}.");
+            self.note_once(note);
+        }
         if ended == Ended::Overhead {
             self.notes.push(format!(
                 "Ended early to spare the target: the probes alone took up to {:.0}% of its CPU time. To trace longer raise --max-overhead, or turn it off.",

@@ -2,7 +2,7 @@
 //! allocates, and where the probes go. Following it afterwards is `look`'s and
 //! `follow`'s.
 
-use std::{fs::File, time::Duration};
+use std::{fs::File, sync::Arc, time::Duration};
 
 use tracer_common::control::{
     SpaceSettings, TARGET_FOLLOW, TARGET_STOP_AT_EXEC, TARGET_STOP_AT_LOADER, Target,
@@ -11,6 +11,7 @@ use tracer_common::control::{
 use super::{
     CollectError, Session, TargetProcess,
     allocator::{self, Allocator, Found},
+    javascript::V8,
     mapped::{self, Mapped, intervals::Origin},
     mappings::Mappings,
 };
@@ -37,6 +38,8 @@ pub(super) struct Space {
     pub perf_map: Option<File>,
     /// Paths of the libraries that are allocators and nothing else.
     pub allocator_files: Vec<String>,
+    /// The V8 in it.
+    pub v8: Option<Arc<V8>>,
     /// All its mappings, where mapping calls are watched.
     pub mapped: Mapped,
 }
@@ -193,7 +196,15 @@ impl Session {
                 allocator: code,
             },
         )?;
-        self.tables.tell(&mut self.kernel, id, &survey.mappings)?;
+        if let Some(v8) = &survey.found.v8 {
+            let mappings = survey.mappings.current();
+            (self.javascript).follow(&mut self.kernel, (id, survey.pid), v8, mappings)?;
+        }
+        let v8 = survey.found.v8.as_deref();
+        (self.tables).tell(&mut self.kernel, id, &survey.mappings, v8)?;
+        if let Some(reason) = &survey.found.unknown_v8 {
+            self.note_once(reason.clone());
+        }
         self.kernel.add_site_without_stack(id)?;
         self.next_space += 1;
         Ok(id)
@@ -260,6 +271,7 @@ impl Session {
             allocator_files: files_of(&survey.found.allocators),
             mappings: survey.mappings,
             perf_map: None,
+            v8: survey.found.v8,
             mapped: Mapped::default(),
         });
         let space = &mut self.spaces[index];

@@ -14,7 +14,7 @@ mod site;
 mod stack_end;
 pub mod wide;
 
-pub use frame::Frame;
+pub use frame::{Frame, JAVASCRIPT};
 pub use loss::{Loss, LossCause};
 pub use mappings::{Extent, MappingKind, MappingSite, Mappings, ProcessMappings};
 pub use process::{Beginning, Exit, Followed, Process};

@@ -234,6 +234,11 @@ impl Kernel {
         self.take_ring("MAPPING_EVENTS")
     }
 
+    /// JavaScript functions, each at its first sight; take them once.
+    pub fn take_functions(&mut self) -> Result<RingBuf<MapData>, ProbeError> {
+        self.take_ring("FUNCTIONS_SEEN")
+    }
+
     fn take_ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProbeError> {
         let map = self.ebpf.take_map(name).ok_or_else(|| no_map(name))?;
         RingBuf::try_from(map).map_err(|error| map_error(name, &error))

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::v8::Layout;
+
 /// What an ELF object is, seen by someone who looks for an allocator in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectSummary {
@@ -33,6 +35,10 @@ pub struct ObjectSummary {
     /// The allocator functions it defines. Several may stand at one address
     /// (`memalign` and `aligned_alloc` in glibc 2.36): compare `file_offset`.
     pub functions: Vec<AllocatorFunction>,
+    /// How objects of the V8 in it are laid out, or why that cannot be told;
+    /// `None`: there is no V8 in it.
+    #[serde(default)]
+    pub v8: Option<Result<Layout, String>>,
 }
 
 /// A function of the allocator's interface.

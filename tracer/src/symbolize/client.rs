@@ -20,6 +20,7 @@ use process::{Failure, Running, exchange, how_it_ended};
 use super::elf::MAX_SYMBOLS_PER_OFFSET;
 use super::protocol::{Answer, Request};
 use super::unwind_table::UnwindTable;
+use super::v8::{Described, Layout, Script, ScriptLines, SeenFunction};
 use super::{MAX_TEXT_BYTES, ObjectSummary, PerfMapNames, Symbol};
 
 /// For one call, however many offsets it holds.
@@ -253,6 +254,44 @@ impl FileWorker {
             {
                 Ok(names)
             }
+            _ => Err(self.senseless()),
+        }
+    }
+
+    /// What is known of functions of V8's that were seen on stacks of a process,
+    /// whose memory `file` is, and which is always given the same number: see [`super::v8::describe`].
+    ///
+    /// # Errors
+    /// See [`FileWorkerError`]; the worker can be used again after any.
+    pub fn functions(
+        &mut self,
+        file: &File,
+        process: u32,
+        layout: &Layout,
+        functions: Vec<SeenFunction>,
+    ) -> Result<Vec<Option<Described>>, FileWorkerError> {
+        let count = functions.len();
+        let request = Request::Functions(process, layout.clone(), functions);
+        match self.call(&request, file, self.deadline())? {
+            Answer::Functions(described) if described.len() == count => Ok(described),
+            _ => Err(self.senseless()),
+        }
+    }
+
+    /// Where the lines of a script end, see [`super::v8::line_ends`].
+    ///
+    /// # Errors
+    /// See [`FileWorkerError`]; the worker can be used again after any.
+    pub fn script_lines(
+        &mut self,
+        file: &File,
+        process: u32,
+        layout: &Layout,
+        script: &Script,
+    ) -> Result<Option<ScriptLines>, FileWorkerError> {
+        let request = Request::ScriptLines(process, layout.clone(), script.clone());
+        match self.call(&request, file, self.deadline())? {
+            Answer::ScriptLines(lines) => Ok(lines),
             _ => Err(self.senseless()),
         }
     }

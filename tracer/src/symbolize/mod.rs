@@ -18,6 +18,7 @@ mod protocol;
 mod sandbox;
 mod text;
 pub mod unwind_table;
+pub mod v8;
 pub mod worker;
 
 pub use answer::{AllocatorFunction, ObjectSummary, PerfMapNames, Symbol};

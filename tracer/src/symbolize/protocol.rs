@@ -16,6 +16,7 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::v8::{Described, Layout, Script, ScriptLines, SeenFunction};
 use super::{ObjectSummary, PerfMapNames, Symbol};
 
 /// Longest message in bytes, either way.
@@ -38,6 +39,10 @@ pub(super) enum Request {
     SymbolizeAddresses(Vec<u64>),
     /// Addresses.
     PerfMap(Vec<u64>),
+    /// Functions of V8's; the file is the memory of the process of this number.
+    Functions(u32, Layout, Vec<SeenFunction>),
+    /// A script of V8's, likewise.
+    ScriptLines(u32, Layout, Script),
 }
 
 /// Told by the worker.
@@ -55,6 +60,9 @@ pub(super) enum Answer {
     /// For each offset.
     Addresses(Vec<Option<u64>>),
     Names(PerfMapNames),
+    /// For each function.
+    Functions(Vec<Option<Described>>),
+    ScriptLines(Option<ScriptLines>),
     /// The file cannot be read so, and why.
     Refused(String),
 }

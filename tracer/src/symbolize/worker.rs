@@ -6,6 +6,7 @@
 //! that kills it costs a restart, which is the parent's work
 //! ([`super::FileWorker`]).
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,6 +21,7 @@ use super::mapping::{FileState, Mapping};
 use super::perf_map;
 use super::protocol::{Answer, Request, receive_request, send_answer};
 use super::sandbox::{self, SandboxError};
+use super::v8::{self, MemoryFile, Types};
 use super::{MAX_FILE_BYTES, PerfMapNames};
 
 /// First argument of the child. `main` looks for it before anything else.
@@ -71,9 +73,10 @@ pub fn run() -> Result<(), WorkerError> {
     }
     send_answer(&socket, &Answer::Ready)?;
     let mut objects = Objects::default();
+    let mut heaps = Heaps::default();
     while let Some((request, file)) = receive_request(&socket)? {
         sandbox::end_after(SECONDS_PER_REQUEST);
-        let answer = answer(&mut objects, &request, file)
+        let answer = answer(&mut objects, &mut heaps, &request, file)
             .unwrap_or_else(|refusal| Answer::Refused(with_causes(&refusal)));
         match send_answer(&socket, &answer) {
             Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
@@ -108,6 +111,7 @@ impl From<rustix::io::Errno> for Refusal {
 
 fn answer(
     objects: &mut Objects,
+    heaps: &mut Heaps,
     request: &Request,
     file: Option<OwnedFd>,
 ) -> Result<Answer, Refusal> {
@@ -141,6 +145,18 @@ fn answer(
             Ok(Answer::Symbols(found))
         }
         Request::PerfMap(addresses) => Ok(Answer::Names(perf_map_names(&file.into(), addresses)?)),
+        Request::Functions(process, layout, functions) => {
+            let (memory, types) = (File::from(file), heaps.of(*process));
+            let described = functions
+                .iter()
+                .map(|it| v8::describe(&MemoryFile::new(&memory), layout, types, it));
+            Ok(Answer::Functions(described.collect()))
+        }
+        Request::ScriptLines(process, layout, script) => {
+            let (memory, types) = (File::from(file), heaps.of(*process));
+            let lines = v8::line_ends(&MemoryFile::new(&memory), layout, types, script);
+            Ok(Answer::ScriptLines(lines))
+        }
     }
 }
 
@@ -251,4 +267,20 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// What is known of V8's heaps, by process.
+#[derive(Default)]
+struct Heaps(HashMap<u32, Types>);
+
+/// Processes of which something is known.
+const MAX_HEAPS: usize = 256;
+
+impl Heaps {
+    fn of(&mut self, process: u32) -> &Types {
+        if self.0.len() >= MAX_HEAPS && !self.0.contains_key(&process) {
+            self.0.clear();
+        }
+        self.0.entry(process).or_default()
+    }
 }

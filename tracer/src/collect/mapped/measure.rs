@@ -101,7 +101,7 @@ fn with_sites(
             sums.unseen += extent;
             continue;
         };
-        let (places, _) = places_of(space, site);
+        let (places, _) = places_of(space, &session.javascript, site);
         session.names.look_up(
             places.iter(),
             space.pid(),

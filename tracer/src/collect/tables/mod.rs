@@ -11,16 +11,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracer_common::unwind::{
-    code::{CodeMapping, MAPPINGS_MAX, SpaceCode},
-    row::{PAGE_SHIFT, Rule, SPECIALS_MAX, Special, row},
+use tracer_common::{
+    javascript::Runtime,
+    unwind::{
+        code::{CodeMapping, MAPPINGS_MAX, SpaceCode},
+        row::{PAGE_SHIFT, Rule, SPECIALS_MAX, Special, row},
+    },
 };
 
 use self::{
     builders::{Builders, Built},
     layout::{Packed, Room},
 };
-use super::mappings::{Backing, Mapping, Mappings};
+use super::{
+    javascript::V8,
+    mappings::{Backing, Mapping, Mappings},
+};
 use crate::{
     probe::{Kernel, ProbeError, UnwindLimits},
     symbolize::{elf, unwind_table::UnwindTable},
@@ -224,8 +230,12 @@ impl Tables {
         kernel: &mut Kernel,
         space: u32,
         mappings: &Mappings,
+        v8: Option<&V8>,
     ) -> Result<(), ProbeError> {
-        kernel.set_space_code(space, &self.code_of(mappings.current()))
+        let mappings = mappings.current();
+        let mut code = self.code_of(mappings);
+        code.runtime = v8.map_or_else(Runtime::default, |v8| v8.runtime(mappings));
+        kernel.set_space_code(space, &code)
     }
 
     fn code_of(&mut self, mappings: &[Mapping]) -> Box<SpaceCode> {

@@ -13,6 +13,7 @@ use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, Sym};
 use super::allocator::{Interface, interface, is_prefixed, marked_by};
 use super::code::Code;
 use super::image::{ENDIAN, ElfError, Image, Table, is_defined_function};
+use super::v8;
 use crate::probe::exits::{Exits, exits};
 use crate::probe::placement::{self, MAX_FUNCTION_BYTES};
 use crate::symbolize::text;
@@ -98,6 +99,7 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
     } else if summary.allocator_name.is_none() && is_musl(&summary, starts_programs) {
         summary.allocator_name = Some("musl".to_owned());
     }
+    summary.v8 = v8::layout(&image);
     summary.soname = dynamic.soname.map(text::bounded);
     Ok(summary)
 }

@@ -12,6 +12,7 @@ mod lines;
 mod symbols;
 mod unpack;
 mod unwind;
+mod v8;
 
 pub use image::ElfError;
 pub use inspect::inspect;

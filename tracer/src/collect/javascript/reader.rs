@@ -1,0 +1,180 @@
+//! The thread that takes functions in and has them named.
+
+use std::{
+    collections::{BTreeMap, hash_map::Entry},
+    fs::File,
+    os::fd::{AsFd as _, OwnedFd},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+};
+
+use aya::maps::{MapData, RingBuf};
+use rustix::event::{PollFd, PollFlags, poll};
+use tracer_common::javascript::FunctionSeen;
+
+use super::{CollectError, Known, Shared, V8, lock};
+use crate::symbolize::{
+    FileWorker,
+    v8::{Described, Script, SeenFunction},
+};
+
+/// Functions that are asked for together.
+const BATCH: usize = 64;
+/// Scripts whose lines are kept.
+const SCRIPTS_MAX: usize = 16_384;
+
+/// Starts it; it ends, with all taken in, when `stop` can be read.
+pub fn start(
+    ring: RingBuf<MapData>,
+    stop: OwnedFd,
+    shared: Arc<Mutex<Shared>>,
+) -> Result<JoinHandle<()>, CollectError> {
+    let worker = FileWorker::start()?;
+    let mut reader = Reader {
+        ring,
+        worker,
+        shared,
+    };
+    thread::Builder::new()
+        .name("javascript".to_owned())
+        .spawn(move || reader.run(&stop))
+        .map_err(|source| CollectError::System {
+            what: "a thread",
+            source,
+        })
+}
+
+struct Reader {
+    ring: RingBuf<MapData>,
+    worker: FileWorker,
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// A process's functions that were just told of.
+#[derive(Default)]
+struct Batch {
+    seen: Vec<FunctionSeen>,
+}
+
+impl Reader {
+    fn run(&mut self, stop: &OwnedFd) {
+        loop {
+            let mut waiting = [
+                PollFd::from_borrowed_fd(self.ring.as_fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(stop.as_fd(), PollFlags::IN),
+            ];
+            let polled = poll(&mut waiting, None);
+            let is_over = !waiting[1].revents().is_empty();
+            while self.take_in() {}
+            match polled {
+                Ok(_) | Err(rustix::io::Errno::INTR) if !is_over => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// Takes in some functions; whether there were any.
+    fn take_in(&mut self) -> bool {
+        let mut batches: BTreeMap<u32, Batch> = BTreeMap::new();
+        for _ in 0..BATCH {
+            let Some(item) = self.ring.next() else { break };
+            if let Some(seen) = read(&item) {
+                batches.entry(seen.space as u32).or_default().seen.push(seen);
+            }
+        }
+        let has_some = !batches.is_empty();
+        for (space, batch) in batches {
+            if let Err(error) = self.name(space, &batch.seen) {
+                lock(&self.shared).failure = Some(error.to_string());
+            }
+        }
+        has_some
+    }
+
+    fn name(&mut self, space: u32, seen: &[FunctionSeen]) -> Result<(), CollectError> {
+        let Some((v8, memory, builtins)) = self.process(space)? else {
+            return Ok(());
+        };
+        let is_builtin = |code: u64| {
+            (builtins.iter()).any(|[start, length]| code.wrapping_sub(*start) < *length)
+        };
+        let functions: Vec<_> = (seen.iter())
+            .map(|seen| SeenFunction::new(seen, is_builtin(seen.slots.code)))
+            .collect();
+        let described = (self.worker).functions(&memory, space, &v8.layout, functions)?;
+        for script in described.iter().flatten().flat_map(scripts_of) {
+            self.read_script(space, script, &v8, &memory)?;
+        }
+        let mut shared = lock(&self.shared);
+        for (seen, described) in seen.iter().zip(described) {
+            let known = Known {
+                identity: seen.identity,
+                code: seen.slots.code,
+                described,
+            };
+            match shared.functions.entry(seen.identity.key(space)) {
+                Entry::Vacant(new) => {
+                    new.insert(known);
+                }
+                // Of two functions with one key neither is known.
+                Entry::Occupied(mut other) if other.get().identity != known.identity => {
+                    other.get_mut().described = None;
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::type_complexity, reason = "three things of one process")]
+    fn process(
+        &self,
+        space: u32,
+    ) -> Result<Option<(Arc<V8>, File, [[u64; 2]; super::BUILTIN_RANGES])>, CollectError> {
+        let shared = lock(&self.shared);
+        let Some(process) = shared.processes.get(&space) else {
+            return Ok(None);
+        };
+        let memory = match &process.memory {
+            Some(memory) => memory.try_clone(),
+            // It has ended; what was copied is all there is.
+            None => File::open("/dev/null"),
+        };
+        let memory = memory.map_err(|source| CollectError::System {
+            what: "a file",
+            source,
+        })?;
+        Ok(Some((Arc::clone(&process.v8), memory, process.builtins)))
+    }
+
+    fn read_script(
+        &mut self,
+        space: u32,
+        script: &Script,
+        v8: &V8,
+        memory: &File,
+    ) -> Result<(), CollectError> {
+        let key = (space, script.clone());
+        let shared = lock(&self.shared);
+        if shared.scripts.contains_key(&key) || shared.scripts.len() >= SCRIPTS_MAX {
+            return Ok(());
+        }
+        drop(shared);
+        let lines = (self.worker).script_lines(memory, space, &v8.layout, script)?;
+        lock(&self.shared).scripts.insert(key, lines);
+        Ok(())
+    }
+}
+
+fn scripts_of(described: &Described) -> impl Iterator<Item = &Script> {
+    described.frames.iter().filter_map(|it| it.script.as_ref())
+}
+
+/// An element of the ring buffer.
+fn read(item: &[u8]) -> Option<FunctionSeen> {
+    if item.len() < size_of::<FunctionSeen>() {
+        return None;
+    }
+    // SAFETY: long enough, and made of integers only.
+    Some(unsafe { item.as_ptr().cast::<FunctionSeen>().read_unaligned() })
+}
