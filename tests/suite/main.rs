@@ -12,6 +12,7 @@ mod exact;
 mod follow;
 mod friendly;
 mod hostile;
+mod javascript;
 mod life;
 mod mappings;
 mod memleak;

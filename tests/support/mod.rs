@@ -5,6 +5,7 @@ mod compile;
 mod count;
 mod gdb;
 mod memtrace;
+mod node;
 mod process;
 mod program;
 mod residue;
@@ -15,6 +16,7 @@ pub use compile::{Build, build, build_with, is_prebuilt, program_path, programs_
 pub use count::{Count, Tally};
 pub use gdb::{FileMapping, Gdb, code_of};
 pub use memtrace::{Finished, Memtrace, binary, cannot_trace, memtrace, run_memtrace};
+pub use node::node;
 pub use process::{DEADLINE, Process, has_program, run_tool, wait_until};
 pub use program::Program;
 pub use residue::{BpfObjects, altered_code, bpf_objects};

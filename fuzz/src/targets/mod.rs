@@ -7,6 +7,7 @@ mod perf_map;
 mod placement;
 mod recording;
 mod unwind;
+mod v8;
 
 use crate::seeds;
 
@@ -71,6 +72,12 @@ pub const TARGETS: &[Target] = &[
         run: unwind::run_table,
         seeds: seeds::objects,
         words: elf::WORDS,
+    },
+    Target {
+        name: "v8",
+        run: v8::run,
+        seeds: v8::seeds,
+        words: &[],
     },
     Target {
         name: "ledger",

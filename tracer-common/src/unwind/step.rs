@@ -405,10 +405,14 @@ fn name_function<E: Environment>(
     let Some(identity) = identify(environment, runtime, &walk.slots, &mut walk.object) else {
         return;
     };
+    if !environment.knows(identity, &walk.slots) {
+        return;
+    }
+    let word = JavascriptFrame::word(identity, walk.slots.bytecode_offset());
+    // Only now: Linux 5.10 forgets the bounds of what is put aside.
     let index = (reread(&walk.frames) as usize).wrapping_sub(1);
-    if index < FRAMES_MAX && environment.knows(identity, &walk.slots) {
-        let mark = frames[index] & frame::APPROXIMATE;
-        frames[index] = JavascriptFrame::word(identity, walk.slots.bytecode_offset()) | mark;
+    if index < FRAMES_MAX {
+        frames[index] = word | frames[index] & frame::APPROXIMATE;
     }
 }
 

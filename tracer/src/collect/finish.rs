@@ -150,6 +150,12 @@ pub fn report(
     let mut notes = session.notes;
     notes.extend(session.names.notes.iter().cloned());
     notes.extend(session.tables.notes.iter().cloned());
+    let untold = count_of(&counts, Counter::FunctionNotTold).calls;
+    if untold > 0 {
+        notes.push(format!(
+            "{untold} times a JavaScript function on a stack could not be told from others and has no name there: more were new at once than there was room for."
+        ));
+    }
     let children = count_of(&counts, Counter::ChildProcess).calls;
     notes.extend(session.follow.note(children));
     Ok(Report {

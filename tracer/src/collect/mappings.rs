@@ -153,19 +153,23 @@ impl Mappings {
         self.looks.last().map_or(&[], |look| &look.mappings)
     }
 
-    /// The mapping that held an address in a generation.
+    /// The mapping that held an address in a generation, and whether that is sure.
     ///
     /// A generation that nobody looked at was changed from the one before it
-    /// to the one after; what was mapped in it is in the latter, if it is
-    /// still known at all.
+    /// to the one after; what was mapped in it is in the latter. If it had gone
+    /// by then it is likely, but not sure, to be what stood there before.
     #[must_use]
-    pub fn find(&self, generation: u64, address: u64) -> Option<Mapping> {
-        let first = self
+    pub fn find(&self, generation: u64, address: u64) -> Option<(Mapping, bool)> {
+        let next = self
             .looks
             .partition_point(|look| look.generations[1] < generation);
-        (self.looks.iter().skip(first).take(2))
-            .find_map(|look| Self::find_in(&look.mappings, address).cloned())
-            .or_else(|| self.find_generated(address))
+        let seen = |look: &Look| Self::find_in(&look.mappings, address).cloned();
+        let before = || self.looks.get(next.checked_sub(1)?).and_then(seen);
+        (self.looks.iter().skip(next).take(2))
+            .find_map(seen)
+            .map(|mapping| (mapping, true))
+            .or_else(|| Some((before()?, false)))
+            .or_else(|| Some((self.find_generated(address)?, true)))
     }
 
     fn find_in(mappings: &[Mapping], address: u64) -> Option<&Mapping> {

@@ -53,7 +53,7 @@ pub fn places(
     let places: Vec<Located> = frames
         .iter()
         .map_while(|word| {
-            let approximate = frame::is_approximate(*word);
+            let mut approximate = frame::is_approximate(*word);
             let address = match JavascriptFrame::of(*word, space) {
                 None => frame::address(*word),
                 Some(frame) => match javascript.meaning(frame, space) {
@@ -67,7 +67,8 @@ pub fn places(
             // A return address stands behind its call, which may be the last
             // instruction of its function.
             let place = match mappings.find(generation, address.wrapping_sub(1)) {
-                Some(mapping) => {
+                Some((mapping, is_sure)) => {
+                    approximate |= !is_sure;
                     let offset = address - mapping.start;
                     match &mapping.backing {
                         Backing::File(file, start) => Place::File(Arc::clone(file), start + offset),
@@ -258,7 +259,7 @@ impl Names {
                 }),
             }
             for frame in &mut frames[from..] {
-                frame.approximate = located.approximate;
+                frame.approximate |= located.approximate;
             }
         }
         frames

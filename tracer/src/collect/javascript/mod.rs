@@ -117,6 +117,8 @@ pub struct Named {
     pub line: Option<u32>,
     /// The compiler put it into the next one.
     pub inlined: bool,
+    /// It may have called functions that were put into it and are not told.
+    pub approximate: bool,
 }
 
 impl Named {
@@ -135,6 +137,7 @@ impl Named {
             file: script.map(|it| it.strip_prefix("file://").unwrap_or(it).to_owned()),
             line: self.line,
             inlined: self.inlined,
+            approximate: self.approximate,
             ..Frame::default()
         }
     }
@@ -231,9 +234,11 @@ impl Javascript {
             let position = of.position.or(of_bytecode);
             Named {
                 function: of.name.clone(),
-                script: script.and_then(|script| script.name.clone()),
+                script: (script.and_then(|script| script.name.clone()))
+                    .or_else(|| lines.and_then(|lines| lines.name.clone())),
                 line: lines.zip(position).and_then(|(lines, at)| lines.line(at)),
                 inlined: index < last,
+                approximate: described.may_lack_some,
             }
         });
         Meaning::Functions(functions.collect())

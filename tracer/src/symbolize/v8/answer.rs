@@ -77,4 +77,8 @@ pub struct Described {
     /// Of an interpreted function: from which place of its bytecode on, which
     /// position. Frames at other places of it are looked up here.
     pub positions: Vec<(u32, u32)>,
+    /// Functions that the compiler put into this one may be missing: its code
+    /// could not be found.
+    #[serde(default)]
+    pub may_lack_some: bool,
 }

@@ -6,14 +6,11 @@ use super::code::Code;
 use super::heap::{Heap, Types, integer_of};
 use super::memory::Copied;
 use super::positions::{self, Position};
-use super::script::number_of;
-use super::{Layout, Memory};
+use super::{Layout, Memory, script};
 use crate::symbolize::text;
 
 /// Characters of a name.
 const MAX_NAME: usize = 1024;
-/// Characters of a script's name.
-const MAX_SCRIPT_NAME: usize = 4096;
 /// Bytes of one function's bytecode.
 const MAX_BYTECODE: usize = 4 << 20;
 /// Local variables of one scope.
@@ -65,8 +62,9 @@ pub fn describe(
         code.frames(&heap, seen.code, &info)
     });
     Some(Described {
+        may_lack_some: frames.is_none(),
         frames: frames.unwrap_or_else(|| vec![info.frame_at(None)]),
-        positions: Vec::new(),
+        ..Described::default()
     })
 }
 
@@ -81,6 +79,7 @@ fn interpreted<M: Memory>(heap: &Heap<'_, M>, info: &Info, bytecode: u64) -> Des
     Described {
         frames: vec![info.frame_at(None)],
         positions: entries.collect(),
+        ..Described::default()
     }
 }
 
@@ -128,7 +127,7 @@ impl Info {
 fn name_of<M: Memory>(heap: &Heap<'_, M>, word: u64) -> Option<String> {
     let layout = &heap.layout.scope;
     let Some(scope) = heap.object(word, layout.kind) else {
-        return Some(string(heap, word, MAX_NAME).unwrap_or_default());
+        return Some(string(heap, word).unwrap_or_default());
     };
     let locals = u32::try_from(integer_of(scope_word(heap, scope, layout.locals)?)?).ok()?;
     if locals > MAX_LOCALS {
@@ -153,7 +152,7 @@ fn name_of<M: Memory>(heap: &Heap<'_, M>, word: u64) -> Option<String> {
         if heap.object(word, layout.kind).is_some() {
             break;
         }
-        match string(heap, word, MAX_NAME) {
+        match string(heap, word) {
             Some(name) if !name.is_empty() => return Some(name),
             _ => {}
         }
@@ -166,18 +165,16 @@ fn scope_word<M: Memory>(heap: &Heap<'_, M>, scope: u64, index: u32) -> Option<u
 }
 
 fn script_of<M: Memory>(heap: &Heap<'_, M>, word: u64) -> Option<Script> {
-    let layout = &heap.layout.script;
-    let address = heap.object(word, layout.kind)?;
-    let name = heap.word(address, layout.name)?;
+    let address = heap.object(word, heap.layout.script.kind)?;
     Some(Script {
         address,
-        number: number_of(heap, address)?,
-        name: string(heap, name, MAX_SCRIPT_NAME).filter(|name| !name.is_empty()),
+        number: script::number_of(heap, address)?,
+        name: script::name_of(heap, address),
     })
 }
 
-fn string<M: Memory>(heap: &Heap<'_, M>, word: u64, limit: usize) -> Option<String> {
-    let characters = heap.text(word, limit)?;
+fn string<M: Memory>(heap: &Heap<'_, M>, word: u64) -> Option<String> {
+    let characters = heap.text(word, MAX_NAME)?;
     let string = String::from_utf16_lossy(&characters);
     Some(text::bounded(string.as_bytes()))
 }
@@ -190,6 +187,6 @@ fn table_of<M: Memory>(heap: &Heap<'_, M>, bytecode: u64) -> Option<Vec<u8>> {
 fn bytes_of<M: Memory>(heap: &Heap<'_, M>, bytecode: u64) -> Option<Vec<u8>> {
     let length = heap.word(bytecode, heap.layout.array.length)?;
     let length = usize::try_from(integer_of(length)?).ok()?;
-    let elements = u64::from(heap.layout.bytecode.elements);
-    (length <= MAX_BYTECODE).then(|| heap.bytes(bytecode + elements, length))?
+    let elements = bytecode.checked_add(u64::from(heap.layout.bytecode.elements))?;
+    (length <= MAX_BYTECODE).then(|| heap.bytes(elements, length))?
 }

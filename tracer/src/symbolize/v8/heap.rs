@@ -133,6 +133,10 @@ impl<'a, M: Memory> Heap<'a, M> {
         if length > limit {
             return None;
         }
+        // Of many that are joined, each would be followed.
+        if length == 0 {
+            return Some(Vec::new());
+        }
         let depth = depth - 1;
         let width = if kind & layout.one_byte != 0 { 1 } else { 2 };
         let characters = match kind & layout.form_mask {

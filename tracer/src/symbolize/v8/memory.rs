@@ -18,6 +18,8 @@ pub struct MemoryFile<'file> {
 
 /// Bytes read for one request: a large bundle's source, twice.
 const BUDGET_BYTES: usize = 256 << 20;
+/// What a read costs at least: a call takes its time, however few bytes it reads.
+const MIN_READ_BYTES: usize = 64;
 
 impl<'file> MemoryFile<'file> {
     /// Reads from this.
@@ -32,7 +34,7 @@ impl<'file> MemoryFile<'file> {
 
 impl Memory for MemoryFile<'_> {
     fn read(&self, address: u64, bytes: &mut [u8]) -> bool {
-        let left = self.budget.get().checked_sub(bytes.len());
+        let left = self.budget.get().checked_sub(bytes.len().max(MIN_READ_BYTES));
         self.budget.set(left.unwrap_or(0));
         left.is_some() && self.file.read_exact_at(bytes, address).is_ok()
     }

@@ -21,7 +21,9 @@ mod layout;
 mod memory;
 mod positions;
 mod script;
-
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests;
 
 pub use answer::{Described, DescribedFrame, Script, SeenFunction};
 pub use function::describe;

@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::heap::{Heap, Types, integer_of};
 use super::{Layout, Memory, Script};
+use crate::symbolize::text;
 
 /// Characters of a script; V8's strings hold no more than 2^29.
 const MAX_SOURCE: usize = 64 << 20;
+/// Characters of a script's name.
+const MAX_NAME: usize = 4096;
 /// Lines of a script.
 const MAX_LINES: usize = 2 << 20;
 /// Offset of a script's number.
@@ -17,9 +20,11 @@ const RETURN: u16 = 0x0d;
 const LINE_SEPARATOR: u16 = 0x2028;
 const PARAGRAPH_SEPARATOR: u16 = 0x2029;
 
-/// Where the lines of a script end.
+/// A script's name, and where its lines end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptLines {
+    /// Its name by now: V8 puts names together late, and moves them.
+    pub name: Option<String>,
     /// Lines of the file before it.
     pub before: u32,
     /// How many characters stand before each line's end, rising.
@@ -55,9 +60,17 @@ pub fn line_ends(
         None => found(&heap.text(heap.word(address, layout.script.source)?, MAX_SOURCE)?),
     };
     Some(ScriptLines {
+        name: name_of(&heap, address),
         before: before.unsigned_abs(),
         ends,
     })
+}
+
+/// A script's name: path or URL.
+pub(super) fn name_of<M: Memory>(heap: &Heap<'_, M>, script: u64) -> Option<String> {
+    let characters = heap.text(heap.word(script, heap.layout.script.name)?, MAX_NAME)?;
+    let name = String::from_utf16_lossy(&characters);
+    Some(text::bounded(name.as_bytes())).filter(|name| !name.is_empty())
 }
 
 /// A script's number.

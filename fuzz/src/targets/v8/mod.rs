@@ -1,0 +1,158 @@
+//! V8's heap: whatever a process's memory holds, and whatever its program says
+//! of it, descriptions are bounded and the same when asked for again.
+//!
+//! An input begins with a head of [`HEAD_BYTES`]; constants and copies whose
+//! number it tells follow, then the memory.
+
+mod constants;
+mod heap;
+
+use std::cell::Cell;
+
+use tracer::symbolize::{
+    MAX_TEXT_BYTES,
+    v8::{
+        Described, Layout, Memory, Script, ScriptLines, SeenFunction, Types, describe, line_ends,
+    },
+};
+
+pub use heap::seeds;
+
+/// Where the memory stands.
+const BASE: u64 = 0x1000_0000;
+/// Version, changed constants, copies, flags; function, code, bytecode, script;
+/// place in the bytecode, script's number.
+const HEAD_BYTES: usize = 4 + 4 * 8 + 2 * 4;
+/// Words of a copy.
+const COPY_WORDS: usize = 6;
+/// Changed constants and copies are fewer.
+const MANY: u8 = 12;
+/// What memory gives at most, as a process's memory is read up to a budget.
+const BUDGET_BYTES: usize = 64 << 20;
+/// What a read costs of that at least.
+const MIN_READ_BYTES: usize = 64;
+/// Functions put into one another, and the one into which they are put.
+const MAX_FRAMES: usize = 65;
+/// Entries of a table, lines of a script.
+const MAX_POSITIONS: usize = 1 << 18;
+const MAX_LINES: usize = (2 << 20) + 1;
+
+pub fn run(bytes: &[u8]) {
+    let mut rest = bytes;
+    let [version, changes, copies, flags] = take(&mut rest);
+    let [function, code, bytecode, script] = [(); 4].map(|()| word(&mut rest));
+    let [bytecode_offset, number] = [(); 2].map(|()| half_word(&mut rest));
+    let changes = (0..changes % MANY).map(|_| [half_word(&mut rest), half_word(&mut rest)]);
+    let constants = constants::of(version, &changes.collect::<Vec<_>>());
+    let mut copy = || {
+        let address = word(&mut rest);
+        (address, [(); COPY_WORDS].map(|()| word(&mut rest)).to_vec())
+    };
+    let seen = SeenFunction {
+        code,
+        in_builtin: flags & 1 != 0,
+        function,
+        bytecode,
+        bytecode_offset,
+        parts: (0..copies % MANY).map(|_| copy()).collect(),
+    };
+    let Ok(layout) = Layout::new(&constants) else {
+        return;
+    };
+    let types = Types::default();
+    let ask = |types| {
+        let memory = Bytes::new(rest);
+        let described = describe(&memory, &layout, types, &seen);
+        (described, memory.is_exhausted())
+    };
+    let (described, is_exhausted) = ask(&types);
+    if let Some(described) = &described {
+        check(described);
+    }
+    // Once more, with the types known: that takes less of the budget.
+    if !is_exhausted {
+        assert_eq!(ask(&types), (described, false));
+    }
+    let script = Script {
+        address: script,
+        number,
+        name: None,
+    };
+    if let Some(lines) = line_ends(&Bytes::new(rest), &layout, &types, &script) {
+        check_lines(&lines);
+    }
+}
+
+fn check(described: &Described) {
+    assert!((1..=MAX_FRAMES).contains(&described.frames.len()));
+    assert!(described.positions.len() <= MAX_POSITIONS);
+    for frame in &described.frames {
+        assert!(frame.name.len() <= MAX_TEXT_BYTES);
+        let script = frame.script.as_ref().and_then(|it| it.name.as_ref());
+        assert!(script.is_none_or(|name| (1..=MAX_TEXT_BYTES).contains(&name.len())));
+    }
+}
+
+fn check_lines(lines: &ScriptLines) {
+    assert!((1..=MAX_LINES).contains(&lines.ends.len()));
+    let last = lines.before.saturating_add(lines.ends.len() as u32);
+    for end in lines.ends.iter().take(64) {
+        for position in [end.saturating_sub(1), *end, end.saturating_add(1)] {
+            let line = lines.line(position);
+            assert!(line.is_none_or(|line| (1..=last).contains(&line)));
+        }
+    }
+}
+
+/// Memory at [`BASE`], of which no more than a budget is given.
+struct Bytes<'a> {
+    bytes: &'a [u8],
+    left: Cell<Option<usize>>,
+}
+
+impl<'a> Bytes<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            left: Cell::new(Some(BUDGET_BYTES)),
+        }
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.left.get().is_none()
+    }
+}
+
+impl Memory for Bytes<'_> {
+    fn read(&self, address: u64, bytes: &mut [u8]) -> bool {
+        let cost = bytes.len().max(MIN_READ_BYTES);
+        let left = self.left.get().and_then(|left| left.checked_sub(cost));
+        self.left.set(left);
+        let found = || {
+            let from = usize::try_from(address.checked_sub(BASE)?).ok()?;
+            self.bytes.get(from..from.checked_add(bytes.len())?)
+        };
+        let Some(found) = left.and_then(|_| found()) else {
+            return false;
+        };
+        bytes.copy_from_slice(found);
+        true
+    }
+}
+
+/// The next bytes of an input, zeroes behind its end.
+fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
+    let (taken, behind) = rest.split_at(rest.len().min(N));
+    *rest = behind;
+    let mut bytes = [0; N];
+    bytes[..taken.len()].copy_from_slice(taken);
+    bytes
+}
+
+fn word(rest: &mut &[u8]) -> u64 {
+    u64::from_le_bytes(take(rest))
+}
+
+fn half_word(rest: &mut &[u8]) -> u32 {
+    u32::from_le_bytes(take(rest))
+}

@@ -1,0 +1,327 @@
+//! Where functions are, in bytecode and in compiled code.
+
+use super::encoder::{position, statements};
+use super::heap::{BASELINE, BYTES, CODE, MadeHeap, OPTIMISED, packed, seen, small};
+use crate::symbolize::v8::{Described, SeenFunction};
+
+/// A byte of four bits for operands, one of three bytes, one of one byte.
+const CODES: [u8; 5] = [4, 6, 0xff, 0xff, 4];
+
+/// The functions of a script.
+struct Functions {
+    heap: MadeHeap,
+    script: u64,
+}
+
+impl Functions {
+    fn new() -> Self {
+        let mut heap = MadeHeap::new();
+        let path = heap.string("/srv/app.js");
+        Self {
+            script: heap.script(31, path, small(0)),
+            heap,
+        }
+    }
+
+    fn info(&mut self, name: &str) -> u64 {
+        let name = self.heap.string(name);
+        self.heap.info(name, self.script)
+    }
+
+    /// A function, and its info.
+    fn named(&mut self, name: &str) -> (u64, u64) {
+        let info = self.info(name);
+        (self.heap.function(info), info)
+    }
+
+    /// What a compiler kept of this function, and of those that it put into it:
+    /// their infos; and of each call of one where it was and which was called.
+    fn kept(&mut self, own: u64, literals: &[u64], calls: &[(i64, i32)]) -> u64 {
+        let calls: Vec<u8> = calls
+            .iter()
+            .flat_map(|(position, function)| {
+                let number = i64::from(*function) & 0xffff_ffff;
+                [position.to_le_bytes(), number.to_le_bytes()].concat()
+            })
+            .collect();
+        let (literals, calls) = (self.heap.array(literals), self.heap.bytes(&calls));
+        let nothing = small(0);
+        (self.heap).array(&[
+            nothing, nothing, literals, nothing, nothing, nothing, own, calls,
+        ])
+    }
+
+    fn table(&mut self, entries: &[(u32, i64)]) -> u64 {
+        self.heap.bytes(&statements(entries))
+    }
+
+    /// Names and positions of the frames of a function in code.
+    fn told(&self, function: u64, code: u64) -> Vec<(String, Option<u32>)> {
+        let seen = SeenFunction {
+            code,
+            ..seen(function)
+        };
+        names_of(&self.heap.describe(&seen).unwrap())
+    }
+}
+
+fn names_of(described: &Described) -> Vec<(String, Option<u32>)> {
+    let frame = |it: &crate::symbolize::v8::DescribedFrame| (it.name.clone(), it.position);
+    described.frames.iter().map(frame).collect()
+}
+
+fn frames(expected: &[(&str, Option<u32>)]) -> Vec<(String, Option<u32>)> {
+    let owned = |(name, position): &(&str, _)| ((*name).to_owned(), *position);
+    expected.iter().map(owned).collect()
+}
+
+/// All positions of an interpreted function are told at once, from its first
+/// bytecode's place in the object on; its frames differ in nothing else.
+#[test]
+fn an_interpreted_function_is_told_with_all_its_positions() {
+    let mut made = Functions::new();
+    let (function, _) = made.named("handle");
+    let outside = position(99, 0) | 1;
+    let table = made.table(&[(0, position(10, 0)), (1, outside), (4, position(7, 0))]);
+    let seen = SeenFunction {
+        bytecode: made.heap.bytecode(&CODES, table),
+        bytecode_offset: 64,
+        in_builtin: true,
+        ..seen(function)
+    };
+    let told = made.heap.describe(&seen).unwrap();
+    assert_eq!(names_of(&told), frames(&[("handle", None)]));
+    assert_eq!(told.positions, [(63, 10), (67, 7)]);
+    // Since V8 14 there are two flags below each step: three, one.
+    made.heap.layout.version = [14, 0, 0];
+    let table = made.heap.bytes(&[3 << 2, 44, 1 << 2 | 3, 7]);
+    made.heap.set(seen.bytecode, 24, table);
+    let told = made.heap.describe(&seen).unwrap();
+    assert_eq!(told.positions, [(65, 10), (66, 8)]);
+    // A table not made yet is something else; the name is known without.
+    made.heap.set(seen.bytecode, 24, small(0));
+    let told = made.heap.describe(&seen).unwrap();
+    assert_eq!(
+        (names_of(&told), told.positions),
+        (frames(&[("handle", None)]), vec![])
+    );
+}
+
+/// A builtin that is called in no bytecode is V8's own: it is not told twice.
+#[test]
+fn builtins_are_not_functions() {
+    let mut made = Functions::new();
+    let (function, _) = made.named("handle");
+    let seen = SeenFunction {
+        in_builtin: true,
+        ..seen(function)
+    };
+    assert_eq!(made.heap.describe(&seen), None);
+}
+
+/// A frame of baseline code is where the bytecode of its call is.
+#[test]
+fn a_baseline_function_is_told_by_its_bytecode() {
+    let mut made = Functions::new();
+    let (function, _) = made.named("handle");
+    let entries = [(0, 10), (1, 20), (4, 30)].map(|(code, it)| (code, position(it, 0)));
+    let table = made.table(&entries);
+    // Ten bytes before the first bytecode, then of each.
+    let lengths = made.heap.bytes(&[10, 5, 20, 7]);
+    made.heap.code(0x4000, 42, BASELINE, small(0), lengths);
+    let seen = |bytecode, place| SeenFunction {
+        code: CODE + 0x4000 + place,
+        bytecode,
+        ..seen(function)
+    };
+    let bytecode = made.heap.bytecode(&CODES, table);
+    for (place, position) in [(11, 10), (15, 10), (16, 20), (35, 20), (36, 30), (42, 30)] {
+        let told = made.heap.describe(&seen(bytecode, place)).unwrap();
+        assert_eq!(
+            names_of(&told),
+            frames(&[("handle", Some(position))]),
+            "{place}"
+        );
+    }
+    // Bytecode that is none.
+    let other = made.heap.bytes(&CODES);
+    let told = made.heap.describe(&seen(other, 16)).unwrap();
+    assert_eq!(names_of(&told), frames(&[("handle", None)]));
+}
+
+/// `inner` put into `outer` put into the function itself: three frames, the
+/// innermost first, each where it called the one before.
+#[test]
+fn functions_put_into_one_another_have_frames_of_their_own() {
+    let mut made = Functions::new();
+    let (function, own) = made.named("handle");
+    let infos = [made.info("outer"), made.info("inner")];
+    let calls = [
+        (position(70, 0), 0),
+        (position(30, 1), 1),
+        (position(80, 0), -1),
+    ];
+    let kept = made.kept(own, &infos, &calls);
+    let entries = [
+        (0, 0, 60),
+        (8, 2, 12),
+        (16, 1, 35),
+        (24, 3, 65),
+        (32, 0, 90),
+    ];
+    let table = made.table(&entries.map(|(code, inlined, it)| (code, position(it, inlined))));
+    made.heap.code(0x4000, 48, OPTIMISED, kept, table);
+    let expected: [(u64, &[_]); 7] = [
+        (8, &[("handle", Some(60))]),
+        (
+            9,
+            &[
+                ("inner", Some(12)),
+                ("outer", Some(30)),
+                ("handle", Some(70)),
+            ],
+        ),
+        (
+            16,
+            &[
+                ("inner", Some(12)),
+                ("outer", Some(30)),
+                ("handle", Some(70)),
+            ],
+        ),
+        (17, &[("outer", Some(35)), ("handle", Some(70))]),
+        // It calls itself.
+        (25, &[("handle", Some(65)), ("handle", Some(80))]),
+        (33, &[("handle", Some(90))]),
+        // Behind its end.
+        (49, &[("handle", None)]),
+    ];
+    for (place, expected) in expected {
+        let told = made.told(function, CODE + 0x4000 + place);
+        assert_eq!(told, frames(expected), "{place}");
+    }
+}
+
+/// What the compiler kept contradicts itself: only the function is certain.
+#[test]
+fn inlined_functions_that_are_none_leave_the_name() {
+    let mut made = Functions::new();
+    let (function, own) = made.named("handle");
+    let no_info = made.heap.string("inner");
+    let table = made.table(&[
+        (0, position(5, 1)),
+        (8, position(5, 2)),
+        (16, position(5, 3)),
+    ]);
+    let kept = made.kept(own, &[no_info], &[(position(1, 0), 0), (position(1, 0), 1)]);
+    made.heap.code(0x4000, 48, OPTIMISED, kept, table);
+    for place in [1, 9, 17] {
+        let told = made.told(function, CODE + 0x4000 + place);
+        assert_eq!(told, frames(&[("handle", None)]), "{place}");
+    }
+}
+
+/// Code dies and other code takes its place: a frame of code that says it is of
+/// another function is told by its name only.
+#[test]
+fn code_of_another_function_is_refused() {
+    let mut made = Functions::new();
+    let ((function, own), other) = (made.named("handle"), made.info("other"));
+    let table = made.table(&[(0, position(60, 0))]);
+    for (info, expected) in [(own, Some(60)), (other, None), (small(1), None)] {
+        let kept = made.kept(info, &[], &[]);
+        made.heap.code(0x4000, 48, OPTIMISED, kept, table);
+        let told = made.told(function, CODE + 0x4001);
+        assert_eq!(told, frames(&[("handle", expected)]));
+    }
+    // Those that were put into it are not known, and that is told.
+    let seen = |code| SeenFunction {
+        code: CODE + code,
+        ..seen(function)
+    };
+    assert!(made.heap.describe(&seen(0x4001)).unwrap().may_lack_some);
+    let kept = made.kept(own, &[], &[]);
+    made.heap.code(0x4000, 48, OPTIMISED, kept, table);
+    assert!(!made.heap.describe(&seen(0x4001)).unwrap().may_lack_some);
+    // Since V8 13 something stands between.
+    made.heap.layout.code.is_wrapped = true;
+    for (info, expected) in [(own, Some(60)), (other, None)] {
+        let wrapper = made.heap.object(BYTES, &[info]);
+        let kept = made.kept(wrapper, &[], &[]);
+        made.heap.code(0x4000, 48, OPTIMISED, kept, table);
+        let told = made.told(function, CODE + 0x4001);
+        assert_eq!(told, frames(&[("handle", expected)]));
+    }
+}
+
+/// Code is found from every place in it, over what looks like the beginning of
+/// other code, however far that is, and from nowhere else.
+#[test]
+fn code_is_found_by_any_place_in_it() {
+    const START: u64 = CODE + 0x8000;
+    const SIZE: u32 = 0x2_0000;
+    let mut made = Functions::new();
+    let (function, own) = made.named("handle");
+    let (kept, table) = (
+        made.kept(own, &[], &[]),
+        made.table(&[(0, position(60, 0))]),
+    );
+    let code = made.heap.code(0x8000, SIZE, OPTIMISED, kept, table);
+    // Code that begins elsewhere, and what is none.
+    made.heap.set_code(0x8ff8, code);
+    made.heap.set_code(0x9ff8, kept);
+    made.heap.set_code(0xaff8, 0x11);
+    let places = [
+        1, 31, 32, 33, 0x1001, 0x3f81, 0x4000, 0x4001, 0x1_2345, 0x2_0000,
+    ];
+    for place in places {
+        let told = made.told(function, START + place);
+        assert_eq!(told, frames(&[("handle", Some(60))]), "{place:#x}");
+    }
+    for place in [
+        START - 1,
+        START + u64::from(SIZE) + 1,
+        CODE,
+        0,
+        1,
+        1 << 46,
+        u64::MAX,
+    ] {
+        assert_eq!(
+            made.told(function, place),
+            frames(&[("handle", None)]),
+            "{place:#x}"
+        );
+    }
+    // Three words before the first instruction, in some versions.
+    made.heap.set_code(0x8000 - 8, 0xcccc_cccc_cccc_cccc);
+    assert_eq!(made.told(function, START + 1), frames(&[("handle", None)]));
+    made.heap.set_code(0x8000 - 24, code);
+    assert_eq!(
+        made.told(function, START + 1),
+        frames(&[("handle", Some(60))])
+    );
+}
+
+/// In V8 10 the code is in the object, behind its head.
+#[test]
+fn code_within_its_object_is_found() {
+    let mut made = Functions::new();
+    let (function, own) = made.named("handle");
+    let table = made.table(&[(0, position(60, 0)), (32, position(61, 0))]);
+    let kept = made.kept(own, &[], &[]);
+    let code = &mut made.heap.layout.code;
+    (code.is_apart, code.start, code.size, code.flags) = (false, 128, 40, 48);
+    (code.positions, code.deoptimization, code.function) = (24, 16, None);
+    let map = made.heap.map(super::heap::COMPILED);
+    let size_and_flags = packed(&[[200, 0, 0, 0, 0, 0, 0, 0], [12, 0, 0, 0, 0, 0, 0, 0]].concat());
+    let words = [&[map, 0, kept, table, 0], &size_and_flags[..]].concat();
+    for (index, word) in words.into_iter().enumerate() {
+        made.heap.set_code(0x5000 + 8 * index, word);
+    }
+    let start = CODE + 0x5000 + 128;
+    for (place, expected) in [(1, Some(60)), (33, Some(61)), (200, Some(61)), (201, None)] {
+        let told = made.told(function, start + place);
+        assert_eq!(told, frames(&[("handle", expected)]), "{place}");
+    }
+}
