@@ -88,7 +88,10 @@ fn block_size(site: &Site) -> Option<u64> {
 fn compare(major: u32) {
     needs_tracing!();
     let Some(node) = node(major) else {
-        assert!(std::env::var_os("MEMTRACE_PREBUILT").is_some(), "no node {major}");
+        assert!(
+            std::env::var_os("MEMTRACE_PREBUILT").is_some(),
+            "no node {major}"
+        );
         return;
     };
     let script = programs_dir().join("javascript/stacks.js");
@@ -133,7 +136,10 @@ fn compare(major: u32) {
     for (miss, count) in kinds.iter().take(40) {
         println!("{count} x {miss}");
     }
-    assert!(blocks * 100 >= all_blocks * 99, "{blocks} of {all_blocks} blocks");
+    assert!(
+        blocks * 100 >= all_blocks * 99,
+        "{blocks} of {all_blocks} blocks"
+    );
     assert!(names * 100 >= frames * 98, "{names} of {frames} names");
     assert!(lines * 100 >= frames * 99, "{lines} of {frames} lines");
     assert!(inlined > 0, "nothing was compiled");
@@ -179,7 +185,10 @@ fn no_wrong_name() {
     const COUNT: u64 = 3000;
     for major in [20, 22, 24] {
         let Some(node) = node(major) else {
-            assert!(std::env::var_os("MEMTRACE_PREBUILT").is_some(), "no node {major}");
+            assert!(
+                std::env::var_os("MEMTRACE_PREBUILT").is_some(),
+                "no node {major}"
+            );
             return;
         };
         let script = programs_dir().join("javascript/churn.js");

@@ -269,7 +269,7 @@ mod tests {
                 frames: [0; crate::FRAMES_MAX],
             },
             walk: Walk::default(),
-            window: [0; crate::unwind::step::WINDOW_WORDS],
+            window: [0; crate::unwind::WINDOW_WORDS],
         };
         let inner = call(Source::Malloc, 0xf80, 0);
         assert!(calls.is_inner(&inner, || true));

@@ -248,7 +248,8 @@ pub struct FunctionSeen {
 
 /// Reads words of the target; whether it could.
 pub trait Reader {
-    /// Reads from an address, as many words as there is room for.
+    /// Reads from an address, as many words as there is room for; zeroes if
+    /// they cannot be read.
     fn read(&self, address: u64, words: &mut [u64]) -> bool;
 }
 
@@ -259,7 +260,8 @@ pub const INFO_WORDS: usize = 6;
 pub const SCRIPT_NUMBER: u64 = 64;
 
 /// Who the function of a frame is; `None` if its words cannot be read.
-/// `object` is scratch: what is read goes through memory, see [`crate::unwind`].
+/// `object` is scratch: what is read goes through memory, and what cannot be
+/// is seen at the end only, see [`crate::unwind`].
 #[inline(always)]
 pub fn identify<R: Reader>(
     reader: &R,
@@ -268,26 +270,19 @@ pub fn identify<R: Reader>(
     object: &mut [u64; INFO_WORDS],
 ) -> Option<Identity> {
     let field = |object: u64, offset: u32| object.wrapping_add(u64::from(offset)).wrapping_sub(1);
-    if !reader.read(field(slots.function, runtime.info), &mut object[..1]) {
-        return None;
-    }
+    reader.read(field(slots.function, runtime.info), &mut object[..1]);
     let info = reread(&object[0]);
-    if !is_object(info) || !reader.read(field(info, runtime.name), object) {
-        return None;
-    }
+    reader.read(field(info, runtime.name), object);
     let [name, script] = [reread(&object[0]), reread(&object[2])];
     let number_in_script = reread(&object[4]) >> 32;
-    let mut number = reread(&object[5]) & 0xffff_ffff;
     if runtime.has_number == 0 {
-        let is_read = is_object(script)
-            && reader.read(field(script, SCRIPT_NUMBER as u32), &mut object[..1]);
-        if !is_read {
-            return None;
-        }
-        number = reread(&object[0]) >> 32;
+        reader.read(field(script, SCRIPT_NUMBER as u32), &mut object[5..]);
+        object[5] = reread(&object[5]) >> 32;
     }
+    let number = reread(&object[5]) & 0xffff_ffff;
     let words = [info, name, script, number_in_script, number];
-    Some(Identity::new(words, slots.code))
+    let is_read = info & script & 1 != 0;
+    is_read.then(|| Identity::new(words, slots.code))
 }
 
 /// Copies what names a function. What cannot be read is left out.

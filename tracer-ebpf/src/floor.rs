@@ -8,7 +8,7 @@ use aya_ebpf::{
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
-use tracer_common::{FRAMES_MAX, unwind::Walk};
+use tracer_common::FRAMES_MAX;
 
 use crate::{
     arch::Registers,
@@ -53,12 +53,11 @@ pub fn exact_stack(context: RetProbeContext) -> u32 {
     if let (Some(calls), Some(control)) = (thread_calls(0), CONTROL.get(0)) {
         // SAFETY: the thread's own record.
         unsafe {
-            (*calls).walk = Walk {
-                code: registers.code(),
-                stack_pointer: registers.stack_pointer(),
-                frame_pointer: registers.frame_pointer(),
-                ..Walk::default()
-            };
+            (*calls).walk.start(
+                registers.code(),
+                registers.stack_pointer(),
+                registers.frame_pointer(),
+            );
         }
         unwind::walk::<Loop>(calls, 1, control);
     }

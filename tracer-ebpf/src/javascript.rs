@@ -41,7 +41,10 @@ fn tell(space: u32, runtime: &Runtime, identity: Identity, slots: &Slots) -> boo
     };
     // Two threads may tell of the same; one of two functions of the same key
     // stays unknown.
-    if FUNCTIONS.insert(key, &identity, u64::from(BPF_NOEXIST)).is_err() {
+    if FUNCTIONS
+        .insert(key, &identity, u64::from(BPF_NOEXIST))
+        .is_err()
+    {
         seen.discard(0);
         count(Counter::FunctionNotTold, 1, 0);
         return false;

@@ -95,7 +95,8 @@ pub static MAPPING_EVENTS: RingBuf = RingBuf::with_byte_size(1 << 22, 0);
 
 /// JavaScript functions that were told of, by [`tracer_common::javascript::FunctionKey`].
 #[map]
-pub static FUNCTIONS: HashMap<u64, Identity> = HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);
+pub static FUNCTIONS: HashMap<u64, Identity> =
+    HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);
 
 /// Those at their first sight.
 #[map]

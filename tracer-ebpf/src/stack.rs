@@ -10,7 +10,7 @@ use tracer_common::{
     control::Control,
     counter::Counter,
     site::{self, Site, SiteIdentity},
-    unwind::{Ending, Walk},
+    unwind::Ending,
 };
 
 use crate::{
@@ -62,12 +62,9 @@ fn take<R: Rounds>(
         .ok_or(Counter::StackUnreadable)?;
     // SAFETY: the thread's own record; only this thread's programs use its scratch.
     unsafe {
-        (*calls).walk = Walk {
-            code: start.code,
-            stack_pointer: start.stack_pointer,
-            frame_pointer: start.frame_pointer,
-            ..Walk::default()
-        };
+        (*calls)
+            .walk
+            .start(start.code, start.stack_pointer, start.frame_pointer);
     }
     if !unwind::walk::<R>(calls, call.space, control) {
         return Err(Counter::StackUnreadable);

@@ -1,7 +1,7 @@
 //! Walking the user stack by the unwind tables: `tracer_common::unwind` over
 //! this kernel's maps and memory.
 
-use core::{ffi::c_void, mem::MaybeUninit};
+use core::{ffi::c_void, marker::PhantomData, mem::MaybeUninit};
 
 use aya_ebpf::helpers::generated::{
     bpf_get_current_task, bpf_loop, bpf_probe_read_kernel, bpf_probe_read_user,
@@ -46,9 +46,11 @@ const RETURNS_MAX: usize = 6;
 const RETURN_WORDS: usize = 6;
 
 /// How a walk goes round. The verifier checks the body of a `bpf_loop` once.
-pub trait Rounds {
+pub trait Rounds: Sized {
+    /// See [`Environment::TELLS_FUNCTIONS`].
+    const TELLS_FUNCTIONS: bool;
     /// Walks on until the end. `walking` lives on the program's stack.
-    fn walk(walking: &mut Walking);
+    fn walk(walking: &mut Walking<Self>);
 }
 
 /// By `bpf_loop` (Linux 5.17).
@@ -60,16 +62,19 @@ pub struct Bounded;
 const BOUNDED_FRAMES: usize = 40;
 
 /// What a walk needs, at hand for each turn.
-pub struct Walking {
+pub struct Walking<R> {
     calls: *mut ThreadCalls,
     code: *mut SpaceCode,
     space: u32,
     now_mark: u32,
+    rounds: PhantomData<R>,
 }
 
 impl Rounds for Loop {
+    const TELLS_FUNCTIONS: bool = true;
+
     #[inline(always)]
-    fn walk(walking: &mut Walking) {
+    fn walk(walking: &mut Walking<Self>) {
         // SAFETY: `turn` takes what it is given, and returns before `walking` goes.
         unsafe {
             bpf_loop(
@@ -83,8 +88,10 @@ impl Rounds for Loop {
 }
 
 impl Rounds for Bounded {
+    const TELLS_FUNCTIONS: bool = false;
+
     #[inline(always)]
-    fn walk(walking: &mut Walking) {
+    fn walk(walking: &mut Walking<Self>) {
         for _ in 0..BOUNDED_FRAMES {
             if !walking.step() {
                 return;
@@ -97,7 +104,7 @@ impl Rounds for Bounded {
 
 extern "C" fn turn(_index: u64, walking: *mut c_void) -> i64 {
     // SAFETY: what `Loop::walk` passed.
-    let walking = unsafe { &mut *walking.cast::<Walking>() };
+    let walking = unsafe { &mut *walking.cast::<Walking<Loop>>() };
     i64::from(!walking.step())
 }
 
@@ -113,12 +120,13 @@ pub fn walk<R: Rounds>(calls: *mut ThreadCalls, space: u32, control: &Control) -
         code,
         space,
         now_mark: control.now_mark,
+        rounds: PhantomData,
     };
     R::walk(&mut walking);
     true
 }
 
-impl Walking {
+impl<R: Rounds> Walking<R> {
     #[inline(always)]
     fn step(&mut self) -> bool {
         // SAFETY: the thread's own record; only this thread's programs use its scratch.
@@ -132,7 +140,9 @@ impl Walking {
     }
 }
 
-impl Environment for Walking {
+impl<R: Rounds> Environment for Walking<R> {
+    const TELLS_FUNCTIONS: bool = R::TELLS_FUNCTIONS;
+
     #[inline(always)]
     fn mapped(&self) -> &MappedCode {
         // SAFETY: values are replaced whole, and kept while programs run.
@@ -197,7 +207,7 @@ impl Environment for Walking {
     }
 }
 
-impl Reader for Walking {
+impl<R> Reader for Walking<R> {
     #[inline(always)]
     fn read(&self, address: u64, words: &mut [u64]) -> bool {
         read_user(address, words)

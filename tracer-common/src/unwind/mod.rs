@@ -4,6 +4,7 @@
 //! - [`row`]: what the tables hold: how a caller's frame is found.
 //! - [`code`]: which table an address belongs to, and the search in it.
 //! - [`step`](mod@step): from a frame to its caller's.
+//! - [`walk`]: where a walk stands, and what it reads.
 //! - [`frame`]: how a frame is written down.
 //!
 //! Code without a row (made at run time, or assembled by hand) is followed by
@@ -19,11 +20,13 @@ pub mod frame;
 pub mod replay;
 pub mod row;
 pub mod step;
+pub mod walk;
 
 #[cfg(test)]
 mod tests;
 
-pub use step::{Ending, Environment, Walk, Window, step};
+pub use step::step;
+pub use walk::{Ending, Environment, WINDOW_WORDS, Walk, Window};
 
 /// 1 if `a <= b`, else 0, without a branch; both at most 2^63.
 #[inline(always)]

@@ -9,7 +9,7 @@ use super::{
     code::{SpaceCode, UNUSED},
     row::{PAGE_SHIFT, Rule, Special, row},
     step,
-    step::WINDOW_WORDS,
+    walk::WINDOW_WORDS,
 };
 use crate::{
     FRAMES_MAX,
@@ -148,6 +148,8 @@ impl Replay {
 }
 
 impl Environment for Replay {
+    const TELLS_FUNCTIONS: bool = true;
+
     fn mapped(&self) -> &MappedCode {
         &self.code.mapped
     }
@@ -196,6 +198,7 @@ impl Reader for Replay {
             .and_then(|from| usize::try_from(from).ok())
             .and_then(|from| self.stack.get(from..from.checked_add(size_of_val(words))?));
         let Some(bytes) = bytes else {
+            words.fill(0);
             return false;
         };
         for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {

@@ -1,21 +1,15 @@
 //! From a frame to its caller's.
 
 use super::{
-    code::{Chunk, Found, MappedCode, Page},
+    code::Found,
     frame,
-    row::{PAGE_SHIFT, Rule, Saved, Special, SpecialKind},
+    row::{PAGE_SHIFT, Rule, Saved, SpecialKind},
+    walk::{Ending, Environment, LOST, OUTSIDE, SAME, WINDOW_WORDS, Walk, Window},
 };
 use crate::{
     FRAMES_MAX,
-    javascript::{INFO_WORDS, Identity, Runtime, Slots},
-    javascript::{JavascriptFrame, Reader, identify},
+    javascript::{JavascriptFrame, Slots, identify},
 };
-
-/// How many words of a stack are read at once. A read costs 70 ns whatever
-/// its length, and callers' frames are near.
-pub const WINDOW_WORDS: usize = 64;
-/// A piece of a stack.
-pub type Window = [u64; WINDOW_WORDS];
 
 /// Words below the CFA that hold all that a row tells of.
 const TOP_WORDS: usize = 8;
@@ -24,90 +18,6 @@ const WINDOW_BYTES: u64 = WINDOW_WORDS as u64 * 8;
 
 /// Farther apart than this, a stack and a frame pointer are not of one frame.
 const FRAME_BYTES_MAX: u64 = 1 << 20;
-
-/// A walk under way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Walk {
-    /// Where the frame's code goes on: behind its call, or where it was interrupted.
-    pub code: u64,
-    /// rsp in the frame.
-    pub stack_pointer: u64,
-    /// rbp in the frame.
-    pub frame_pointer: u64,
-    /// The address that the window begins with.
-    pub window_start: u64,
-    /// [`frame::APPROXIMATE`] if the frame is so, or 0.
-    pub mark: u64,
-    /// The frame's CFA, once it is known.
-    pub cfa: u64,
-    /// Where the caller's frame pointer was saved; [`SAME`], [`LOST`].
-    pub saved: u64,
-    /// How many frames are written.
-    pub frames: u32,
-    /// 1: the frame was interrupted at `code`, and called nothing.
-    pub interrupted: u32,
-    /// The mapping that held the frame before.
-    pub mapping: u32,
-    /// [`Ending`], by number; 0 while it goes on.
-    pub ending: u32,
-    /// The frame's rule, or [`OUTSIDE`].
-    pub rule: u32,
-    /// 1: the frame is one of V8's.
-    pub is_managed: u32,
-    /// What such a frame says.
-    pub slots: Slots,
-    /// A piece of an object that it points to.
-    pub object: [u64; INFO_WORDS],
-}
-
-/// [`Walk::saved`]: the frame pointer is as it was.
-const SAME: u64 = 0;
-/// [`Walk::saved`]: the frame pointer is lost.
-const LOST: u64 = 1;
-/// [`Walk::rule`]: the code is in no file.
-const OUTSIDE: u32 = 1 << 16;
-
-/// Why a walk ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Ending {
-    /// At the outermost frame.
-    Root = 1,
-    /// After [`FRAMES_MAX`] frames, with more to come.
-    Truncated = 2,
-    /// The stack could not be read on: it is not in memory, or was never one.
-    Unreadable = 3,
-    /// In code that no table tells of and that keeps no frame pointer.
-    NoRule = 4,
-    /// The rule led back down the stack.
-    Senseless = 5,
-}
-
-/// What a walk reads.
-pub trait Environment: Reader {
-    /// The mappings of the address space.
-    fn mapped(&self) -> &MappedCode;
-    /// What was found at this index of [`super::code::SpaceCode::found`].
-    fn found(&self, index: usize) -> Found;
-    /// Keeps what was found.
-    fn keep(&self, index: usize, found: Found);
-    /// An element of the map of pages; [`Page`] 0 if there is none.
-    fn page(&self, number: u32) -> Page;
-    /// A chunk of rows.
-    fn rows(&self, chunk: u32) -> Option<&Chunk>;
-    /// A special rule.
-    fn special(&self, number: u16) -> Option<&Special>;
-    /// The V8 of the address space.
-    fn runtime(&self) -> &Runtime;
-    /// Whether a function can be named by its identity; tells of it at its first sight.
-    fn knows(&self, identity: Identity, slots: &Slots) -> bool;
-    /// Notes that a table was used.
-    fn used(&self, table: u32);
-    /// The return address that a return probe of the kernel's has taken from
-    /// this place on the stack; 0 if none has.
-    fn displaced(&self, place: u64) -> u64;
-}
 
 /// Writes the frame that `walk` stands in down, and goes on to its caller's;
 /// `false` when there is none, and [`Walk::ending`] tells why.
@@ -362,7 +272,7 @@ fn to_caller<E: Environment>(
             bytecode: slot(5),
             offset: slot(6),
         };
-        if walk.slots.are_of_function(slot(2)) {
+        if E::TELLS_FUNCTIONS && walk.slots.are_of_function(slot(2)) {
             name_function(walk, frames, environment);
         }
     }
@@ -396,11 +306,7 @@ fn to_caller<E: Environment>(
 /// Writes a JavaScript function down in place of its frame's address, if it
 /// can be told which it is.
 #[inline(always)]
-fn name_function<E: Environment>(
-    walk: &mut Walk,
-    frames: &mut [u64; FRAMES_MAX],
-    environment: &E,
-) {
+fn name_function<E: Environment>(walk: &mut Walk, frames: &mut [u64; FRAMES_MAX], environment: &E) {
     let runtime = environment.runtime();
     let Some(identity) = identify(environment, runtime, &walk.slots, &mut walk.object) else {
         return;

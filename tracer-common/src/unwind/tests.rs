@@ -113,7 +113,12 @@ const START: Walk = Walk {
     ending: 0,
     rule: 0,
     is_managed: 0,
-    slots: Slots { code: 0, function: 0, bytecode: 0, offset: 0 },
+    slots: Slots {
+        code: 0,
+        function: 0,
+        bytecode: 0,
+        offset: 0,
+    },
     object: [0; INFO_WORDS],
 };
 

@@ -2,7 +2,7 @@
 //! node is there, else a native one.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader},
     process::{Child, Command, ExitCode, Stdio},
 };
 
@@ -13,12 +13,6 @@ use crate::collect::{Limit, TargetProcess};
 
 /// The server; it also sends itself requests.
 const NODE_SERVER: &str = include_str!("demo/server.js");
-/// The perf map names the JavaScript frames.
-const NODE_ARGUMENTS: [&str; 3] = [
-    "--perf-basic-prof",
-    "--interpreted-frames-native-stack",
-    "-",
-];
 /// The hidden subcommand that is the native program.
 pub const SUBCOMMAND: &str = "leaky";
 
@@ -47,7 +41,7 @@ pub fn run(arguments: &arguments::Demo, printer: &Printer) -> anyhow::Result<Exi
 /// The program, killed when dropped.
 struct Program {
     child: Child,
-    /// Where node leaves a log of its own.
+    /// Where the server's script is.
     _directory: tempfile::TempDir,
 }
 
@@ -55,33 +49,26 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // Node's own, of no use to anybody now.
-        let _ = std::fs::remove_file(format!("/tmp/perf-{}.map", self.child.id()));
     }
 }
 
 impl Program {
     fn start(printer: &Printer) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir().context("no directory for the demo program")?;
+        let script = directory.path().join("server.js");
+        std::fs::write(&script, NODE_SERVER).context("no script for the demo program")?;
         let node = Command::new("node")
-            .args(NODE_ARGUMENTS)
-            .current_dir(&directory)
-            .stdin(Stdio::piped())
+            .arg(script)
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn();
-        if let Ok(mut child) = node {
-            printer.say("demo: a node server whose request log keeps every body");
-            let sent = child
-                .stdin
-                .take()
-                .context("no pipe to node")?
-                .write_all(NODE_SERVER.as_bytes());
-            let program = Self {
+        if let Ok(child) = node {
+            printer
+                .say("demo: a node server, started as usual, whose request log keeps every body");
+            return Ok(Self {
                 child,
                 _directory: directory,
-            };
-            sent.context("node does not read its program")?;
-            return Ok(program);
+            });
         }
         printer
             .say("demo: node is not installed; a native server whose request log keeps every body");

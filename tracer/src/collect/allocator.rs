@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     probe::Point,
-    symbolize::{AllocatorFunction, FileWorker, Interface, ObjectSummary, interface},
+    symbolize::{AllocatorFunction, FileWorker, Interface, ObjectSummary, interface, v8::Layout},
 };
 
 /// An allocator's object in a process, and where its probes go.
@@ -88,7 +88,7 @@ impl Found {
             Some(Ok(layout)) => {
                 self.v8 = Some(Arc::new(V8 {
                     file: mapped.identity,
-                    layout: layout.clone(),
+                    layout: Layout::clone(layout),
                 }));
             }
             Some(Err(reason)) => {

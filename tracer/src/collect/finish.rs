@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     model::{
-        Counts, Frame, Host, JAVASCRIPT, Level, Loss, LossCause, Report, SCHEMA, Site, Source, StackEnd,
-        Totals, Window,
+        Counts, Frame, Host, JAVASCRIPT, Level, Loss, LossCause, Report, SCHEMA, Site, Source,
+        StackEnd, Totals, Window,
     },
     probe::{ProgramName, count_of},
 };

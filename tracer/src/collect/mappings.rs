@@ -164,7 +164,12 @@ impl Mappings {
             .looks
             .partition_point(|look| look.generations[1] < generation);
         let seen = |look: &Look| Self::find_in(&look.mappings, address).cloned();
-        let before = || self.looks.get(next.checked_sub(1)?).and_then(seen);
+        let after = self.looks.get(next);
+        let was_looked_at = after.is_some_and(|look| look.generations[0] <= generation);
+        let before = || {
+            let index = next.checked_sub(1).filter(|_| !was_looked_at)?;
+            self.looks.get(index).and_then(seen)
+        };
         (self.looks.iter().skip(next).take(2))
             .find_map(seen)
             .map(|mapping| (mapping, true))
@@ -281,18 +286,26 @@ mod tests {
     }
 
     /// An address is what it was in its own generation; in one that nobody
-    /// looked at, what it was at the next look, and no later.
+    /// looked at, what it was at the next look and no later, or else, not
+    /// surely, what it was at the one before.
     #[test]
     fn generations_keep_their_mappings() {
         let mappings = Mappings {
             looks: vec![
-                look([0, 2], &[(0x1000, 0x2000)]),
+                look([0, 2], &[(0x1000, 0x2000), (0x6000, 0x7000)]),
                 look([5, 5], &[(0x1000, 0x3000)]),
                 look([6, 9], &[(0x4000, 0x5000)]),
             ],
             ..Mappings::default()
         };
-        let end = |generation, address| Some(mappings.find(generation, address)?.end);
+        let found = |generation, address| {
+            let (mapping, is_sure) = mappings.find(generation, address)?;
+            Some((mapping.end, is_sure))
+        };
+        let end = |generation, address| {
+            let (end, is_sure) = found(generation, address)?;
+            is_sure.then_some(end)
+        };
         for generation in 0..=2 {
             assert_eq!(end(generation, 0x1800), Some(0x2000));
             assert_eq!(end(generation, 0x2800), Some(0x3000));
@@ -306,7 +319,11 @@ mod tests {
             assert_eq!(end(generation, 0x1800), None);
             assert_eq!(end(generation, 0x4800), Some(0x5000));
         }
-        assert_eq!(end(u64::MAX, 0x4800), None);
+        for generation in [3, 4] {
+            assert_eq!(found(generation, 0x6800), Some((0x7000, false)));
+        }
+        assert_eq!(found(5, 0x6800), None);
+        assert_eq!(found(u64::MAX, 0x4800), Some((0x5000, false)));
     }
 
     /// Generated code is found in every generation, its ranges joined where they touch.

@@ -24,6 +24,9 @@ use crate::{
 /// How long a process that is attached to waits for each unwind table.
 pub(super) const TABLE_PATIENCE: Duration = Duration::from_secs(20);
 
+/// Why JavaScript functions have no names before Linux 5.17.
+const NO_LOOP: &str = "This kernel has no bpf_loop (Linux 5.17): JavaScript functions have names only where a perf map tells them.";
+
 /// One address space under trace.
 pub(super) struct Space {
     /// Its number.
@@ -196,14 +199,21 @@ impl Session {
                 allocator: code,
             },
         )?;
-        if let Some(v8) = &survey.found.v8 {
+        let v8 = survey.found.v8.as_ref();
+        if let Some(v8) = v8 {
             let mappings = survey.mappings.current();
             (self.javascript).follow(&mut self.kernel, (id, survey.pid), v8, mappings)?;
         }
-        let v8 = survey.found.v8.as_deref();
-        (self.tables).tell(&mut self.kernel, id, &survey.mappings, v8)?;
-        if let Some(reason) = &survey.found.unknown_v8 {
-            self.note_once(reason.clone());
+        (self.tables).tell(
+            &mut self.kernel,
+            id,
+            &survey.mappings,
+            v8.map(AsRef::as_ref),
+        )?;
+        let old_kernel = v8.is_some() && !self.kernel.tells_functions();
+        let unnamed = old_kernel.then(|| NO_LOOP.to_owned());
+        if let Some(reason) = unnamed.or_else(|| survey.found.unknown_v8.clone()) {
+            self.note_once(reason);
         }
         self.kernel.add_site_without_stack(id)?;
         self.next_space += 1;

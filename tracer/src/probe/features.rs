@@ -81,7 +81,7 @@ pub fn examine() -> Vec<Check> {
     checks.push(helper(
         "bpf_loop",
         bpf_func_id::BPF_FUNC_loop,
-        "stacks of 40 frames at most, not 127 (Linux 5.17)",
+        "stacks of 40 frames at most, not 127, and no names for JavaScript functions (Linux 5.17)",
     ));
     checks.push(map_files());
     checks

@@ -63,6 +63,12 @@ impl Kernel {
         self.programs.uprobes()
     }
 
+    /// Whether JavaScript functions are told apart on this kernel.
+    #[must_use]
+    pub fn tells_functions(&self) -> bool {
+        self.rounds == Rounds::Loop
+    }
+
     /// Attaches what watches the life of targets: exec and the end of threads.
     pub fn attach_life(&mut self) -> Result<(), ProbeError> {
         let [exec, fork, exit, _, _] = self.rounds.tracepoints();

@@ -7,12 +7,12 @@
 
 use std::io::{self, Write};
 
-use inferno::flamegraph::{self, Options, TextTruncateDirection, color};
+use inferno::flamegraph::{self, Options, TextTruncateDirection, color, color::PaletteMap};
 
 use crate::model::{Frame, Level, MappingSite, Report, Site};
 
 use super::layout::{cut_end, width};
-use super::{folded, loss, names, words};
+use super::{folded, loss, names, palette, words};
 
 /// Frames narrower than this share of the picture, in per cent, are left out:
 /// about half a pixel, so that the file stays small enough for a browser.
@@ -43,7 +43,8 @@ pub fn write(report: &Report, to: impl Write) -> io::Result<()> {
         subtitle: subtitle(report, &level(report), frames_of(&report.sites)),
         empty: "Nothing allocated within the window was live at its end.",
     };
-    draw(folded::stacks(report).collect(), picture, to)
+    let colours = palette::colours(frames_of(&report.sites));
+    draw(folded::stacks(report).collect(), picture, colours, to)
 }
 
 /// Writes the picture of the resident bytes that the processes mapped themselves.
@@ -63,7 +64,14 @@ pub fn write_mappings(report: &Report, to: impl Write) -> io::Result<()> {
             None => "Mapping calls were not watched (--no-mappings).",
         },
     };
-    draw(folded::mapping_stacks(report).collect(), picture, to)
+    let frames = mapping_sites(report).flat_map(|site| &site.frames);
+    let colours = palette::colours(frames);
+    draw(
+        folded::mapping_stacks(report).collect(),
+        picture,
+        colours,
+        to,
+    )
 }
 
 /// What stands around the flames.
@@ -74,7 +82,12 @@ struct Picture {
     empty: &'static str,
 }
 
-fn draw(mut stacks: Vec<(String, u64)>, picture: Picture, mut to: impl Write) -> io::Result<()> {
+fn draw(
+    mut stacks: Vec<(String, u64)>,
+    picture: Picture,
+    mut colours: PaletteMap,
+    mut to: impl Write,
+) -> io::Result<()> {
     let total: u128 = stacks.iter().map(|(_, bytes)| u128::from(*bytes)).sum();
     if total == 0 {
         return write_empty(&picture, &mut to);
@@ -91,16 +104,16 @@ fn draw(mut stacks: Vec<(String, u64)>, picture: Picture, mut to: impl Write) ->
         .map(|(stack, bytes)| format!("{stack} {bytes}"))
         .collect();
     let mut options = options(picture);
+    options.palette_map = Some(&mut colours);
     flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), to)
 }
 
-fn options(picture: Picture) -> Options<'static> {
+fn options<'a>(picture: Picture) -> Options<'a> {
     let mut options = Options::default();
     options.title = picture.title;
     options.subtitle = Some(picture.subtitle);
     options.count_name = "bytes".to_owned();
-    // By kind of code: a node developer's own JavaScript green, node's blue,
-    // C++ and Rust yellow, the rest red.
+    // By kind of code, where `palette` has no other.
     options.colors = color::Palette::Multi(color::MultiPalette::Js);
     options.bgcolors = Some(color::BackgroundColor::Grey);
     options.deterministic = true;

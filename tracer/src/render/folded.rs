@@ -7,7 +7,7 @@
 
 use std::io::{self, Write};
 
-use crate::model::{Frame, Report, Source};
+use crate::model::{Frame, JAVASCRIPT, Report, Source};
 
 use super::names;
 
@@ -63,11 +63,16 @@ fn stack(report: &Report, process: u32, frames: &[Frame], source: Source) -> Str
         push(&mut line, &format!("[{cut} more frames]"));
     }
     for frame in frames.iter().take(FRAMES_MAX).rev() {
-        push(&mut line, &names::frame(frame));
-        line.push_str(mark(frame));
+        line.push(';');
+        line.push_str(&label(frame));
     }
     push(&mut line, source.name());
     line
+}
+
+/// How a frame is written.
+pub(super) fn label(frame: &Frame) -> String {
+    escape(&names::brief(frame)) + mark(frame)
 }
 
 /// Readers take a line that begins with `# ` for a comment.
@@ -92,7 +97,7 @@ fn escape(name: &str) -> String {
 fn mark(frame: &Frame) -> &'static str {
     if frame.inlined {
         "_[i]"
-    } else if frame.module == "[jit]" {
+    } else if matches!(frame.module.as_str(), "[jit]" | JAVASCRIPT) {
         "_[j]"
     } else {
         ""

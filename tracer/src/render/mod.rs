@@ -12,6 +12,7 @@ pub mod json;
 mod layout;
 mod loss;
 pub mod names;
+mod palette;
 pub mod status;
 pub mod text;
 pub mod words;

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::{Frame, Process, Report};
+use crate::model::{Frame, JAVASCRIPT, Process, Report};
 
 /// What stands for a character that must not be displayed.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
@@ -61,10 +61,30 @@ pub fn basename(path: &str) -> &str {
 /// Name of a frame's function, else `module+0xoffset`.
 #[must_use]
 pub fn frame(frame: &Frame) -> String {
+    if let Some(builtin) = builtin(frame) {
+        return format!("{} [V8 builtin]", sanitize(builtin));
+    }
     match frame.function.as_deref() {
         Some(function) if !function.trim().is_empty() => sanitize(function).into_owned(),
         _ => format!("{}+{:#x}", module(frame), frame.offset),
     }
+}
+
+/// The name of a function of V8's own, as it is written in V8's sources.
+#[must_use]
+pub fn builtin(frame: &Frame) -> Option<&str> {
+    let name = frame.function.as_deref()?.strip_prefix("Builtins_")?;
+    (!name.trim().is_empty()).then_some(name)
+}
+
+/// A frame in few words: of a JavaScript function with its place.
+#[must_use]
+pub fn brief(frame: &Frame) -> String {
+    let name = self::frame(frame);
+    if frame.module == JAVASCRIPT && frame.file.is_some() {
+        return format!("{name} {}", place(frame));
+    }
+    name
 }
 
 /// Last component of the path of a frame's module.

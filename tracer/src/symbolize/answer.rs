@@ -38,7 +38,7 @@ pub struct ObjectSummary {
     /// How objects of the V8 in it are laid out, or why that cannot be told;
     /// `None`: there is no V8 in it.
     #[serde(default)]
-    pub v8: Option<Result<Layout, String>>,
+    pub v8: Option<Result<Box<Layout>, String>>,
 }
 
 /// A function of the allocator's interface.

@@ -9,6 +9,7 @@ mod load;
 mod mappings;
 mod measure;
 mod memory;
+mod mixed;
 mod node;
 mod page;
 mod pair;
@@ -47,6 +48,7 @@ type Measure = fn(&Bench) -> anyhow::Result<Vec<Row>>;
 
 const BENCHMARKS: &[(&str, Measure)] = &[
     ("pair", pair::run),
+    ("mixed", mixed::run),
     ("tables", tables::run),
     ("peers", peers::run),
     ("threads", threads::run),

@@ -75,7 +75,7 @@ fn most(numbers: &[f64]) -> f64 {
 }
 
 /// Frames of the stack with the most allocations, as memtrace saw it.
-fn frames_of_largest(report: &serde_json::Value) -> anyhow::Result<usize> {
+pub fn frames_of_largest(report: &serde_json::Value) -> anyhow::Result<usize> {
     let mut largest = (0.0, 0);
     for site in report["sites"].as_array().into_iter().flatten() {
         let blocks = number(&site["allocated_blocks"])?;

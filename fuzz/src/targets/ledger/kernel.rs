@@ -8,7 +8,7 @@ use tracer_common::{
     function::Function,
     ledger::Block,
     site::{Site, SiteIdentity},
-    unwind::{Walk, step::WINDOW_WORDS},
+    unwind::{WINDOW_WORDS, Walk},
 };
 
 /// What the programs keep in their maps.

@@ -161,6 +161,9 @@ impl Javascript {
         v8: &Arc<V8>,
         mappings: &[Mapping],
     ) -> Result<(), CollectError> {
+        if !kernel.tells_functions() {
+            return Ok(());
+        }
         let builtins = v8.runtime(mappings).builtins;
         let mut shared = lock(&self.shared);
         if let Some(process) = shared.processes.get_mut(&space) {
@@ -224,7 +227,9 @@ impl Javascript {
         let from = described
             .positions
             .partition_point(|(from, _)| *from <= frame.offset);
-        let of_bytecode = from.checked_sub(1).map(|index| described.positions[index].1);
+        let of_bytecode = from
+            .checked_sub(1)
+            .map(|index| described.positions[index].1);
         let last = described.frames.len().saturating_sub(1);
         let functions = described.frames.iter().enumerate().map(|(index, of)| {
             let script = of.script.as_ref();

@@ -79,7 +79,11 @@ impl Reader {
         for _ in 0..BATCH {
             let Some(item) = self.ring.next() else { break };
             if let Some(seen) = read(&item) {
-                batches.entry(seen.space as u32).or_default().seen.push(seen);
+                batches
+                    .entry(seen.space as u32)
+                    .or_default()
+                    .seen
+                    .push(seen);
             }
         }
         let has_some = !batches.is_empty();

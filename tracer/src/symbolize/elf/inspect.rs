@@ -99,7 +99,7 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
     } else if summary.allocator_name.is_none() && is_musl(&summary, starts_programs) {
         summary.allocator_name = Some("musl".to_owned());
     }
-    summary.v8 = v8::layout(&image);
+    summary.v8 = v8::layout(&image).map(|layout| layout.map(Box::new));
     summary.soname = dynamic.soname.map(text::bounded);
     Ok(summary)
 }

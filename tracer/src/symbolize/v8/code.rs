@@ -1,11 +1,11 @@
 //! Compiled code (`src/objects/code.tq`): found by an address in it, and which
 //! functions the compiler put into it where.
 
+use super::Memory;
 use super::answer::DescribedFrame;
 use super::function::Info;
 use super::heap::{Heap, address_of};
 use super::positions::{self, Position};
-use super::Memory;
 
 /// Code begins at multiples of this (`kCodeAlignment`, or half of it).
 const ALIGNMENT: u64 = 32;
@@ -41,7 +41,10 @@ impl Code {
             // The piece may begin before the memory does.
             let (from, piece) = match piece {
                 Some(piece) => (from, piece),
-                None => (end & !0xfff, heap.bytes(end & !0xfff, (end & 0xfff) as usize)?),
+                None => (
+                    end & !0xfff,
+                    heap.bytes(end & !0xfff, (end & 0xfff) as usize)?,
+                ),
             };
             let word = |address: u64| {
                 let offset = usize::try_from(address.checked_sub(from)?).ok()?;
@@ -74,7 +77,9 @@ impl Code {
     ) -> Option<Self> {
         let layout = &heap.layout.code;
         let address = if layout.is_apart {
-            let heads = HEADS.iter().filter_map(|head| word(start.checked_sub(*head)?));
+            let heads = HEADS
+                .iter()
+                .filter_map(|head| word(start.checked_sub(*head)?));
             let heads = heads.filter(|word| HEAP.contains(word));
             let mut codes = heads.filter_map(|word| heap.object(word, layout.kind));
             codes.find(|code| heap.word(*code, layout.start) == Some(start))?
@@ -174,5 +179,8 @@ fn inlined<M: Memory>(heap: &Heap<'_, M>, data: u64, number: u32) -> Option<(i32
     let elements = u64::from(heap.layout.array.elements);
     let entry = table.checked_add(elements)?.checked_add(offset)?;
     let function = heap.half_word(entry, 8)?;
-    Some((function.cast_signed(), Position(heap.word(entry, 0)?.cast_signed())))
+    Some((
+        function.cast_signed(),
+        Position(heap.word(entry, 0)?.cast_signed()),
+    ))
 }

@@ -73,9 +73,8 @@ fn interpreted<M: Memory>(heap: &Heap<'_, M>, info: &Info, bytecode: u64) -> Des
     let table = table_of(heap, bytecode).unwrap_or_default();
     let head = heap.layout.bytecode.elements.saturating_sub(1);
     let entries = positions::entries(&table, heap.layout.has_flagged_positions());
-    let entries = entries.filter_map(|(offset, position)| {
-        Some((offset.checked_add(head)?, position.in_script()?))
-    });
+    let entries = entries
+        .filter_map(|(offset, position)| Some((offset.checked_add(head)?, position.in_script()?)));
     Described {
         frames: vec![info.frame_at(None)],
         positions: entries.collect(),

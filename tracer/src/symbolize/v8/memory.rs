@@ -34,7 +34,10 @@ impl<'file> MemoryFile<'file> {
 
 impl Memory for MemoryFile<'_> {
     fn read(&self, address: u64, bytes: &mut [u8]) -> bool {
-        let left = self.budget.get().checked_sub(bytes.len().max(MIN_READ_BYTES));
+        let left = self
+            .budget
+            .get()
+            .checked_sub(bytes.len().max(MIN_READ_BYTES));
         self.budget.set(left.unwrap_or(0));
         left.is_some() && self.file.read_exact_at(bytes, address).is_ok()
     }
@@ -56,11 +59,20 @@ impl<M: Memory> Memory for Copied<'_, M> {
         }) else {
             return self.memory.read(address, bytes);
         };
-        let copy = || words.iter().flat_map(|word| word.to_le_bytes()).skip(offset);
+        let copy = || {
+            words
+                .iter()
+                .flat_map(|word| word.to_le_bytes())
+                .skip(offset)
+        };
         if words.len() * 8 - offset >= bytes.len() {
-            bytes.iter_mut().zip(copy()).for_each(|(to, byte)| *to = byte);
+            bytes
+                .iter_mut()
+                .zip(copy())
+                .for_each(|(to, byte)| *to = byte);
             return true;
         }
-        self.memory.read(address, bytes) && copy().zip(&*bytes).all(|(copied, byte)| copied == *byte)
+        self.memory.read(address, bytes)
+            && copy().zip(&*bytes).all(|(copied, byte)| copied == *byte)
     }
 }

@@ -1,0 +1,103 @@
+//! Whose code a frame is, by its colour: an application's own JavaScript green,
+//! its packages' purple, node's own blue, V8's builtins grey. The rest is left
+//! to inferno: C++ and Rust yellow, other native code red, a perf map's code green.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use inferno::flamegraph::color::{Color, PaletteMap};
+
+use super::{folded, names};
+use crate::model::{Frame, JAVASCRIPT};
+
+/// Whose code it is, where that is to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Application,
+    Package,
+    Node,
+    V8,
+}
+
+impl Owner {
+    fn of(frame: &Frame) -> Option<Self> {
+        let file = frame.file.as_deref().unwrap_or_default();
+        match frame.module.as_str() {
+            JAVASCRIPT if file.starts_with("node:") => Some(Self::Node),
+            JAVASCRIPT if file.contains("/node_modules/") => Some(Self::Package),
+            JAVASCRIPT => Some(Self::Application),
+            _ => names::builtin(frame).map(|_| Self::V8),
+        }
+    }
+
+    const fn colour(self) -> [u8; 3] {
+        match self {
+            Self::Application => [80, 200, 80],
+            Self::Package => [190, 120, 220],
+            Self::Node => [110, 170, 230],
+            Self::V8 => [170, 180, 185],
+        }
+    }
+}
+
+/// The colours of those frames that have one of their own.
+pub fn colours<'a>(frames: impl Iterator<Item = &'a Frame>) -> PaletteMap {
+    let mut colours = PaletteMap::default();
+    for frame in frames {
+        if let Some(owner) = Owner::of(frame) {
+            let label = folded::label(frame);
+            let colour = shade(owner.colour(), &label);
+            colours.insert(label, colour);
+        }
+    }
+    colours
+}
+
+/// Neighbours of one colour are told apart by their shades.
+fn shade([red, green, blue]: [u8; 3], label: &str) -> Color {
+    const SHADES: u64 = 4;
+    const STEP: u8 = 8;
+    let mut hasher = DefaultHasher::new();
+    label.hash(&mut hasher);
+    let lighter = (hasher.finish() % SHADES) as u8 * STEP;
+    let add = |part: u8| part.saturating_add(lighter);
+    Color::new(add(red), add(green), add(blue))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(function: &str, module: &str, file: &str) -> Frame {
+        Frame {
+            function: Some(function.to_owned()),
+            module: module.to_owned(),
+            file: (!file.is_empty()).then(|| file.to_owned()),
+            ..Frame::default()
+        }
+    }
+
+    /// An application's functions, its packages', node's and V8's own are told
+    /// apart, and native code is nobody's of these.
+    #[test]
+    fn owners_are_told_apart() {
+        for (frame, owner) in [
+            (
+                frame("keep", JAVASCRIPT, "/srv/app.js"),
+                Some(Owner::Application),
+            ),
+            (frame("made", JAVASCRIPT, ""), Some(Owner::Application)),
+            (
+                frame("parse", JAVASCRIPT, "/srv/node_modules/body/index.js"),
+                Some(Owner::Package),
+            ),
+            (frame("emit", JAVASCRIPT, "node:events"), Some(Owner::Node)),
+            (
+                frame("Builtins_ArrayMap", "/usr/bin/node", ""),
+                Some(Owner::V8),
+            ),
+            (frame("node::Start(int, char**)", "/usr/bin/node", ""), None),
+        ] {
+            assert_eq!(Owner::of(&frame), owner, "{frame:?}");
+        }
+    }
+}
