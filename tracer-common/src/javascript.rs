@@ -336,3 +336,6 @@ fn reread(word: &u64) -> u64 {
     // SAFETY: a reference is valid to read from.
     unsafe { core::ptr::read_volatile(word) }
 }
+
+#[cfg(test)]
+mod tests;

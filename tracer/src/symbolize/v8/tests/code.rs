@@ -1,7 +1,7 @@
 //! Where functions are, in bytecode and in compiled code.
 
 use super::encoder::{position, statements};
-use super::heap::{BASELINE, BYTES, CODE, MadeHeap, OPTIMISED, packed, seen, small};
+use super::heap::{ARRAY, BASELINE, BYTES, CODE, MadeHeap, OPTIMISED, packed, seen, small};
 use crate::symbolize::v8::{Described, SeenFunction};
 
 /// A byte of four bits for operands, one of three bytes, one of one byte.
@@ -37,18 +37,25 @@ impl Functions {
     /// What a compiler kept of this function, and of those that it put into it:
     /// their infos; and of each call of one where it was and which was called.
     fn kept(&mut self, own: u64, literals: &[u64], calls: &[(i64, i32)]) -> u64 {
-        let calls: Vec<u8> = calls
-            .iter()
-            .flat_map(|(position, function)| {
-                let number = i64::from(*function) & 0xffff_ffff;
-                [position.to_le_bytes(), number.to_le_bytes()].concat()
-            })
-            .collect();
-        let (literals, calls) = (self.heap.array(literals), self.heap.bytes(&calls));
+        let literals = self.heap.array(literals);
+        let calls = self.calls(calls);
+        self.kept_as(own, literals, calls)
+    }
+
+    fn calls(&mut self, calls: &[(i64, i32)]) -> u64 {
+        let bytes = calls.iter().flat_map(|(position, function)| {
+            let number = i64::from(*function) & 0xffff_ffff;
+            [position.to_le_bytes(), number.to_le_bytes()].concat()
+        });
+        self.heap.bytes(&bytes.collect::<Vec<u8>>())
+    }
+
+    fn kept_as(&mut self, own: u64, literals: u64, calls: u64) -> u64 {
         let nothing = small(0);
-        (self.heap).array(&[
+        let kept = [
             nothing, nothing, literals, nothing, nothing, nothing, own, calls,
-        ])
+        ];
+        self.heap.array(&kept)
     }
 
     fn table(&mut self, entries: &[(u32, i64)]) -> u64 {
@@ -98,13 +105,14 @@ fn an_interpreted_function_is_told_with_all_its_positions() {
     made.heap.set(seen.bytecode, 24, table);
     let told = made.heap.describe(&seen).unwrap();
     assert_eq!(told.positions, [(65, 10), (66, 8)]);
-    // A table not made yet is something else; the name is known without.
-    made.heap.set(seen.bytecode, 24, small(0));
-    let told = made.heap.describe(&seen).unwrap();
-    assert_eq!(
-        (names_of(&told), told.positions),
-        (frames(&[("handle", None)]), vec![])
-    );
+    // Bytes of what is no array of them, and a table not made yet: the name is known without.
+    let other = made.heap.object(ARRAY, &[small(2), packed(&[4, 44])[0]]);
+    for table in [other, small(0)] {
+        made.heap.set(seen.bytecode, 24, table);
+        let told = made.heap.describe(&seen).unwrap();
+        assert_eq!(names_of(&told), frames(&[("handle", None)]));
+        assert_eq!(told.positions, []);
+    }
 }
 
 /// A builtin that is called in no bytecode is V8's own: it is not told twice.
@@ -207,18 +215,27 @@ fn functions_put_into_one_another_have_frames_of_their_own() {
 fn inlined_functions_that_are_none_leave_the_name() {
     let mut made = Functions::new();
     let (function, own) = made.named("handle");
-    let no_info = made.heap.string("inner");
-    let table = made.table(&[
-        (0, position(5, 1)),
-        (8, position(5, 2)),
-        (16, position(5, 3)),
+    let (no_info, info) = (made.heap.string("inner"), made.info("behind"));
+    // The second stands behind the array's end, and so does the third call.
+    let literals = made.heap.array(&[no_info, info]);
+    made.heap.set(literals, 8, small(1));
+    let calls = made.calls(&[
+        (position(1, 0), 0),
+        (position(1, 0), 1),
+        (position(1, 0), -1),
     ]);
-    let kept = made.kept(own, &[no_info], &[(position(1, 0), 0), (position(1, 0), 1)]);
+    made.heap.set(calls, 8, small(47));
+    let kept = made.kept_as(own, literals, calls);
+    let entries = [(0, 1), (8, 2), (16, 3), (24, 0xffff)];
+    let table = made.table(&entries.map(|(code, inlined)| (code, position(5, inlined))));
     made.heap.code(0x4000, 48, OPTIMISED, kept, table);
-    for place in [1, 9, 17] {
+    for place in [1, 9, 17, 25] {
         let told = made.told(function, CODE + 0x4000 + place);
         assert_eq!(told, frames(&[("handle", None)]), "{place}");
     }
+    made.heap.set(calls, 8, small(48));
+    let told = made.told(function, CODE + 0x4011);
+    assert_eq!(told, frames(&[("handle", Some(5)), ("handle", Some(1))]));
 }
 
 /// Code dies and other code takes its place: a frame of code that says it is of

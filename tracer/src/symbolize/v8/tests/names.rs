@@ -1,6 +1,6 @@
 //! What functions are called, and which objects are none.
 
-use super::heap::{MadeHeap, seen, small};
+use super::heap::{MadeHeap, packed, seen, small};
 use crate::symbolize::v8::{Described, DescribedFrame};
 
 /// The name that is told of a function with this name or scope.
@@ -67,7 +67,8 @@ fn strings_that_contradict_themselves_are_no_names() {
         heap.sliced(six, -1, 3),
         heap.sliced(six, 7, 0),
         heap.standing_for(5, six),
-        // Something else, nothing, and a weak pointer.
+        // Of a type behind those of strings, something else, nothing, and a weak pointer.
+        heap.object(0x88, &[6 << 32, packed(b"handle")[0]]),
         heap.bytes(b"handle"),
         small(6),
         six | 2,
@@ -75,6 +76,19 @@ fn strings_that_contradict_themselves_are_no_names() {
     for name in names {
         assert_eq!(told(&mut heap, name), "");
     }
+}
+
+/// Strings are followed into one another so far and no farther.
+#[test]
+fn names_are_followed_through_23_strings() {
+    let mut heap = MadeHeap::new();
+    let mut name = heap.string("handle");
+    for _ in 0..23 {
+        name = heap.standing_for(6, name);
+    }
+    assert_eq!(told(&mut heap, name), "handle");
+    name = heap.standing_for(6, name);
+    assert_eq!(told(&mut heap, name), "");
 }
 
 /// Names are bounded: in characters where they are read, in bytes where they are told.
@@ -104,6 +118,10 @@ fn names_are_found_behind_local_variables() {
         let words = [empty, small(0), own, small(10), small(90), around];
         let inferred = heap.scope(locals, &words);
         assert_eq!(told(&mut heap, inferred), "reply", "{locals} variables");
+        // Two numbers that do not stand together are not its ends.
+        let words = [small(1), empty, small(9), own, around];
+        let apart = heap.scope(locals, &words);
+        assert_eq!(told(&mut heap, apart), "reply", "{locals} variables");
     }
 }
 

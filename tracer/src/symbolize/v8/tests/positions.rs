@@ -61,6 +61,8 @@ fn damaged_tables_end() {
         );
     }
     assert_eq!(entries(&[0xff; 1000], false).count(), 0);
+    let endless = [1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
+    assert_eq!(bytecode_at(&endless, &[4], &SIZES, 5), None);
     // 2^18 entries are read of one table.
     assert_eq!(entries(&vec![0; 3 << 20], false).count(), 1 << 18);
 }
