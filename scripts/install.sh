@@ -78,6 +78,7 @@ tests() {
     packages g++ gdb bpftool sqlite3 nginx-light redis-server procps util-linux binutils \
         musl-tools libjemalloc2 libjemalloc-dev libtcmalloc-minimal4 libgoogle-perftools-dev libmimalloc2.0
     program node nodejs
+    program npm npm
     program python3 python3
     component fmt rustfmt rustfmt-web
     component clippy clippy rust-web-clippy

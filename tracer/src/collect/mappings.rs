@@ -66,6 +66,18 @@ pub struct Mapping {
     pub backing: Backing,
 }
 
+impl Mapping {
+    /// Whether each address is the same code in both.
+    fn is_same(&self, other: &Self) -> bool {
+        let origin = |of: &Self| match &of.backing {
+            Backing::File(file, offset) => Some((file.identity, of.start.wrapping_sub(*offset))),
+            Backing::Vdso => Some(((0, 0), of.start)),
+            Backing::Anonymous => None,
+        };
+        origin(self) == origin(other)
+    }
+}
+
 /// What was mapped through some generations.
 #[derive(Debug)]
 struct Look {
@@ -156,8 +168,8 @@ impl Mappings {
     /// The mapping that held an address in a generation, and whether that is sure.
     ///
     /// A generation that nobody looked at was changed from the one before it
-    /// to the one after; what was mapped in it is in the latter. If it had gone
-    /// by then it is likely, but not sure, to be what stood there before.
+    /// to the one after: sure is what was there only after, or both times the
+    /// same. What was there only before is likely, but not sure.
     #[must_use]
     pub fn find(&self, generation: u64, address: u64) -> Option<(Mapping, bool)> {
         let next = self
@@ -170,11 +182,16 @@ impl Mappings {
             let index = next.checked_sub(1).filter(|_| !was_looked_at)?;
             self.looks.get(index).and_then(seen)
         };
-        (self.looks.iter().skip(next).take(2))
-            .find_map(seen)
-            .map(|mapping| (mapping, true))
-            .or_else(|| Some((before()?, false)))
-            .or_else(|| Some((self.find_generated(address)?, true)))
+        let later = (self.looks.iter().skip(next).take(2)).find_map(seen);
+        match (before(), later) {
+            (None, Some(later)) => Some((later, true)),
+            (Some(before), Some(later)) => {
+                let is_same = before.is_same(&later);
+                Some((later, is_same))
+            }
+            (Some(before), None) => Some((before, false)),
+            (None, None) => Some((self.find_generated(address)?, true)),
+        }
     }
 
     fn find_in(mappings: &[Mapping], address: u64) -> Option<&Mapping> {

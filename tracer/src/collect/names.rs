@@ -50,10 +50,13 @@ pub fn places(
     generation: u64,
     frames: &[u64],
 ) -> (Vec<Located>, bool) {
+    // What is found behind a doubtful frame is as doubtful.
+    let mut is_doubtful = false;
     let places: Vec<Located> = frames
         .iter()
         .map_while(|word| {
             let mut approximate = frame::is_approximate(*word);
+            is_doubtful |= approximate;
             let address = match JavascriptFrame::of(*word, space) {
                 None => frame::address(*word),
                 Some(frame) => match javascript.meaning(frame, space) {
@@ -69,6 +72,7 @@ pub fn places(
             let place = match mappings.find(generation, address.wrapping_sub(1)) {
                 Some((mapping, is_sure)) => {
                     approximate |= !is_sure;
+                    is_doubtful |= !is_sure;
                     let offset = address - mapping.start;
                     match &mapping.backing {
                         Backing::File(file, start) => Place::File(Arc::clone(file), start + offset),
@@ -77,7 +81,7 @@ pub fn places(
                     }
                 }
                 // It came and went between two looks.
-                None if !approximate => Place::Anonymous(space, address),
+                None if !is_doubtful => Place::Anonymous(space, address),
                 None => return None,
             };
             Some(Located { place, approximate })
