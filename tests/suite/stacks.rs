@@ -83,7 +83,14 @@ impl Compared<'_> {
         for stack in &stacks {
             let stack = placed(stack, &code);
             frames += stack.len();
-            match traced.get_mut(&stack).filter(|left| **left > 0) {
+            let mut same = traced.get_mut(&stack).filter(|left| **left > 0);
+            if same.is_none() && ends_in_library(&stack) {
+                let mut longer = traced
+                    .iter_mut()
+                    .filter(|(it, left)| **left > 0 && it.starts_with(&stack));
+                same = longer.next().map(|(_, left)| left);
+            }
+            match same {
                 Some(left) => {
                     *left -= 1;
                     identical += 1;
@@ -120,6 +127,14 @@ impl Compared<'_> {
         real.map(|frame| (frame.module.clone(), frame.offset))
             .collect()
     }
+}
+
+/// Whether a stack of gdb's is cut short. It hears of libraries where memtrace's
+/// probe is too, and so not of those that are loaded later: it ends in them,
+/// where memtrace goes on as soon as it has their tables.
+fn ends_in_library(stack: &Stack) -> bool {
+    let last = stack.last().map_or("", |(module, _)| module);
+    last.contains(".so") && !last.contains("libc.so")
 }
 
 fn common(a: &Stack, b: &Stack) -> usize {

@@ -101,8 +101,8 @@ const OFFSET_BITS: u32 = 24;
 const OFFSET_MASK: u64 = (1 << OFFSET_BITS) - 1;
 const KEY_MASK: u64 = (1 << KEY_BITS) - 1;
 
-/// A function at a place of its code, for as long as the function lives: a
-/// hash of what no other has at any time.
+/// A function, if it is compiled at a place of its code, for as long as the
+/// function lives: a hash of what no other has at any time.
 ///
 /// The addresses alone would not do: under churn they are used again. A script
 /// has a number of its own, and a function one within it.
@@ -111,7 +111,7 @@ const KEY_MASK: u64 = (1 << KEY_BITS) - 1;
 pub struct Identity(pub u64);
 
 impl Identity {
-    /// Of these words of the heap, and a place in the code.
+    /// Of these words of the heap, and a place in compiled code or 0.
     #[inline(always)]
     #[must_use]
     pub const fn new(words: [u64; 5], code: u64) -> Self {
@@ -282,7 +282,10 @@ pub fn identify<R: Reader>(
     let number = reread(&object[5]) & 0xffff_ffff;
     let words = [info, name, script, number_in_script, number];
     let is_read = info & script & 1 != 0;
-    is_read.then(|| Identity::new(words, slots.code))
+    // One function's bytecode is run by hundreds of builtins: it tells the place.
+    let is_interpreted = runtime.is_builtin(slots.code) && slots.bytecode_offset() != 0;
+    let place = slots.code * u64::from(!is_interpreted);
+    is_read.then(|| Identity::new(words, place))
 }
 
 /// Copies what names a function. What cannot be read is left out.

@@ -3,7 +3,8 @@
 
 use std::io::{self, Read, Write};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize as _};
+use serde_json::ser::{Formatter, Serializer};
 
 use crate::model::{Report, SCHEMA};
 
@@ -31,26 +32,68 @@ pub enum ReadError {
 /// # Errors
 /// Those of `to`.
 pub fn write(report: &Report, mut to: impl Write) -> io::Result<()> {
-    let fields = serde_json::to_value(report)?;
-    let fields = fields.as_object().into_iter().flatten();
-    for (index, (name, value)) in fields.enumerate() {
-        write!(
-            to,
-            "{} {}: ",
-            if index == 0 { "{\n" } else { ",\n" },
-            serde_json::Value::from(name.as_str())
-        )?;
-        match value.as_array() {
-            Some(elements) if !elements.is_empty() => {
-                for (index, element) in elements.iter().enumerate() {
-                    write!(to, "{}  {element}", if index == 0 { "[\n" } else { ",\n" })?;
-                }
-                to.write_all(b"\n ]")?;
-            }
-            _ => write!(to, "{value}")?,
-        }
+    let mut serializer = Serializer::with_formatter(&mut to, Lines::default());
+    report.serialize(&mut serializer)?;
+    to.write_all(b"\n")
+}
+
+/// A line for each field of the outermost object, and for each element of its lists.
+#[derive(Default)]
+struct Lines {
+    depth: usize,
+    list_has_elements: bool,
+}
+
+const FIELD: usize = 1;
+const ELEMENT: usize = 2;
+
+impl Formatter for Lines {
+    fn begin_object<W: ?Sized + Write>(&mut self, to: &mut W) -> io::Result<()> {
+        self.depth += 1;
+        to.write_all(b"{")
     }
-    to.write_all(b"\n}\n")
+
+    fn end_object<W: ?Sized + Write>(&mut self, to: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        to.write_all(if self.depth == 0 { b"\n}" } else { b"}" })
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, to: &mut W, first: bool) -> io::Result<()> {
+        to.write_all(match (self.depth, first) {
+            (FIELD, true) => b"\n ",
+            (FIELD, false) => b",\n ",
+            (_, true) => b"",
+            (_, false) => b",",
+        })
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, to: &mut W) -> io::Result<()> {
+        to.write_all(if self.depth == FIELD { b": " } else { b":" })
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, to: &mut W) -> io::Result<()> {
+        self.depth += 1;
+        if self.depth == ELEMENT {
+            self.list_has_elements = false;
+        }
+        to.write_all(b"[")
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, to: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        let is_list = self.depth == FIELD && self.list_has_elements;
+        to.write_all(if is_list { b"\n ]" } else { b"]" })
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, to: &mut W, first: bool) -> io::Result<()> {
+        self.list_has_elements |= self.depth == ELEMENT;
+        to.write_all(match (self.depth, first) {
+            (ELEMENT, true) => b"\n  ",
+            (ELEMENT, false) => b",\n  ",
+            (_, true) => b"",
+            (_, false) => b",",
+        })
+    }
 }
 
 /// Reads a report from its text.

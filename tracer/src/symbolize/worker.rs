@@ -147,9 +147,10 @@ fn answer(
         Request::PerfMap(addresses) => Ok(Answer::Names(perf_map_names(&file.into(), addresses)?)),
         Request::Functions(process, layout, functions) => {
             let (memory, types) = (File::from(file), heaps.of(*process));
+            let memory = MemoryFile::new(&memory);
             let described = functions
                 .iter()
-                .map(|it| v8::describe(&MemoryFile::new(&memory), layout, types, it));
+                .map(|it| v8::describe(&memory, layout, types, it));
             Ok(Answer::Functions(described.collect()))
         }
         Request::ScriptLines(process, layout, script) => {

@@ -4,15 +4,16 @@
 use super::Memory;
 use super::answer::DescribedFrame;
 use super::function::Info;
-use super::heap::{Heap, address_of};
+use super::heap::{Heap, address_of, integer_of};
 use super::positions::{self, Position};
 
 /// Code begins at multiples of this (`kCodeAlignment`, or half of it).
 const ALIGNMENT: u64 = 32;
 /// How far back the beginning of a function's code is looked for.
 const MAX_CODE_BYTES: u64 = 1 << 20;
-/// How much of that is read at once.
-const PIECE_BYTES: u64 = 16 << 10;
+/// How much of that is read at once: a page, and the heads of what begins in it.
+const PAGE_BYTES: u64 = 4096;
+const HEAD_BYTES: u64 = 128;
 /// Since V8 11.1 the instructions' head holds the code object one or three
 /// words before the first of them.
 const HEADS: [u64; 2] = [8, 24];
@@ -20,6 +21,15 @@ const HEADS: [u64; 2] = [8, 24];
 const HEAP: std::ops::Range<u64> = 1 << 20..1 << 47;
 /// Functions put into one another.
 const MAX_INLINED: usize = 64;
+/// Bytes of each exit back to the interpreter, behind all other code
+/// (`Deoptimizer::kLazyDeoptExitSize`).
+const EXIT_BYTES: u32 = 4;
+/// Behind where functions were put in stand: where the exits begin, how many
+/// there are of two kinds, and for each exit three elements, of which the last is
+/// the place in the code.
+const FIRST_EXIT: u32 = 4;
+const EXIT_ELEMENTS: u32 = 3;
+const EXIT_PLACE: u32 = 2;
 /// Bytes of one entry of the table of functions put into another.
 const INLINING_BYTES: u64 = 16;
 
@@ -33,38 +43,23 @@ pub(super) struct Code {
 impl Code {
     /// The code that holds an address.
     pub fn at<M: Memory>(heap: &Heap<'_, M>, place: u64) -> Option<Self> {
-        let last = place & !(ALIGNMENT - 1);
-        let mut end = last;
-        while last - end < MAX_CODE_BYTES {
-            let from = end.checked_sub(PIECE_BYTES)?;
-            let piece = heap.bytes(from, PIECE_BYTES as usize);
-            // The piece may begin before the memory does.
-            let (from, piece) = match piece {
-                Some(piece) => (from, piece),
-                None => (
-                    end & !0xfff,
-                    heap.bytes(end & !0xfff, (end & 0xfff) as usize)?,
-                ),
-            };
+        // In the call before that, which may be the last instruction.
+        let call = place.checked_sub(1)?;
+        let mut page = call & !(PAGE_BYTES - 1);
+        for _ in 0..MAX_CODE_BYTES / PAGE_BYTES {
+            let (from, bytes) = page_of(heap, page)?;
             let word = |address: u64| {
                 let offset = usize::try_from(address.checked_sub(from)?).ok()?;
-                let bytes = piece.get(offset..)?.first_chunk()?;
+                let bytes = bytes.get(offset..)?.first_chunk()?;
                 Some(u64::from_le_bytes(*bytes))
             };
-            let mut start = end;
-            while start > from {
-                if let Some(code) = Self::beginning_at(heap, start, word)
-                    && code.holds(heap, place)
-                {
-                    return Some(code);
-                }
-                start -= ALIGNMENT;
+            let last = call.min(page + (PAGE_BYTES - 1)) & !(ALIGNMENT - 1);
+            let starts = (page..=last).rev().step_by(ALIGNMENT as usize);
+            let mut codes = starts.filter_map(|start| Self::beginning_at(heap, start, word));
+            if let Some(code) = codes.find(|code| code.holds(heap, call)) {
+                return Some(code);
             }
-            if piece.len() < PIECE_BYTES as usize {
-                return None;
-            }
-            // With the head of what begins at its first byte.
-            end = from + ALIGNMENT * 4;
+            page = page.checked_sub(PAGE_BYTES)?;
         }
         None
     }
@@ -96,14 +91,36 @@ impl Code {
         })
     }
 
-    fn holds<M: Memory>(&self, heap: &Heap<'_, M>, place: u64) -> bool {
+    fn holds<M: Memory>(&self, heap: &Heap<'_, M>, call: u64) -> bool {
         let size = heap.half_word(self.address, heap.layout.code.size);
-        size.is_some_and(|size| place.wrapping_sub(self.start) <= u64::from(size))
+        size.is_some_and(|size| call.wrapping_sub(self.start) < u64::from(size))
     }
 
     /// Where in it a frame stands that goes on at `place`: in the call before that.
     fn offset(&self, place: u64) -> Option<u32> {
         u32::try_from(place.checked_sub(self.start)?.checked_sub(1)?).ok()
+    }
+
+    /// The same of optimised code. Where that is not to be returned to, V8 puts
+    /// an exit back to the interpreter in place of the return address
+    /// (`Deoptimizer::DeoptimizeMarkedCode`); which it was is told with the exits.
+    fn offset_before_deoptimization<M: Memory>(
+        &self,
+        heap: &Heap<'_, M>,
+        data: u64,
+        place: u64,
+    ) -> Option<u32> {
+        let inlining = heap.layout.code.inlining;
+        let exits = heap.element(data, inlining.checked_add(1)?);
+        let exits = exits.and_then(|word| u64::try_from(integer_of(word)?).ok());
+        let beyond = exits.and_then(|exits| place.checked_sub(self.start)?.checked_sub(exits));
+        let Some(beyond) = beyond.and_then(|beyond| u32::try_from(beyond).ok()) else {
+            return self.offset(place);
+        };
+        let exit = (beyond / EXIT_BYTES).checked_mul(EXIT_ELEMENTS)?;
+        let element = inlining.checked_add(FIRST_EXIT + EXIT_PLACE)?;
+        let place = integer_of(heap.element(data, element.checked_add(exit)?)?)?;
+        u32::try_from(place.checked_sub(1)?).ok()
     }
 
     /// Each bytecode was turned into code, one after the other.
@@ -147,7 +164,8 @@ impl Code {
         }
         let table = self.table(heap)?;
         let is_flagged = heap.layout.has_flagged_positions();
-        let mut position = positions::at(&table, is_flagged, self.offset(place)?)?;
+        let offset = self.offset_before_deoptimization(heap, data, place)?;
+        let mut position = positions::at(&table, is_flagged, offset)?;
         let mut frames = Vec::new();
         while position.inlined() != 0 && frames.len() < MAX_INLINED {
             let (function, call) = inlined(heap, data, position.inlined())?;
@@ -166,13 +184,22 @@ impl Code {
     }
 }
 
+/// A page's bytes and those before it, as far as there are any: from which
+/// address on.
+fn page_of<M: Memory>(heap: &Heap<'_, M>, page: u64) -> Option<(u64, Vec<u8>)> {
+    let before = page.checked_sub(HEAD_BYTES)?;
+    let with_heads = heap.bytes(before, (PAGE_BYTES + HEAD_BYTES) as usize);
+    let with_heads = with_heads.map(|bytes| (before, bytes));
+    with_heads.or_else(|| Some((page, heap.bytes(page, PAGE_BYTES as usize)?)))
+}
+
 /// Of a function put into another: its number among the literals, and where it
 /// was called.
 fn inlined<M: Memory>(heap: &Heap<'_, M>, data: u64, number: u32) -> Option<(i32, Position)> {
     let table = address_of(heap.element(data, heap.layout.code.inlining)?)?;
     let offset = INLINING_BYTES * u64::from(number.checked_sub(1)?);
     let length = heap.word(table, heap.layout.array.length)?;
-    let length = u64::try_from(super::heap::integer_of(length)?).ok()?;
+    let length = u64::try_from(integer_of(length)?).ok()?;
     if offset + INLINING_BYTES > length {
         return None;
     }

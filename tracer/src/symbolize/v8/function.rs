@@ -13,6 +13,8 @@ use crate::symbolize::text;
 const MAX_NAME: usize = 1024;
 /// Bytes of one function's bytecode.
 const MAX_BYTECODE: usize = 4 << 20;
+/// Positions told of one function.
+const MAX_POSITIONS: usize = 1 << 15;
 /// Local variables of one scope.
 const MAX_LOCALS: u32 = 1 << 16;
 /// Words behind those of the local variables among which the name is.
@@ -41,7 +43,8 @@ pub fn describe(
     let heap = Heap::new(&copied, layout, types);
     let function = super::heap::address_of(seen.function)?;
     let [first, last] = layout.function_types;
-    if !(first..=last).contains(&heap.kind(function)?) {
+    // Its map may have gone with the process; that of its info is remembered.
+    if (heap.kind(function)).is_some_and(|kind| !(first..=last).contains(&kind)) {
         return None;
     }
     let info = Info::of(&heap, heap.word(function, layout.function_info)?)?;
@@ -77,7 +80,7 @@ fn interpreted<M: Memory>(heap: &Heap<'_, M>, info: &Info, bytecode: u64) -> Des
         .filter_map(|(offset, position)| Some((offset.checked_add(head)?, position.in_script()?)));
     Described {
         frames: vec![info.frame_at(None)],
-        positions: entries.collect(),
+        positions: entries.take(MAX_POSITIONS).collect(),
         ..Described::default()
     }
 }

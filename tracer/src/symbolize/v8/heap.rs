@@ -82,7 +82,10 @@ impl<'a, M: Memory> Heap<'a, M> {
         let kind = self.half_word(map, self.layout.map_type)? & 0xffff;
         let [function, last_function] = self.layout.function_types;
         let mut types = self.types.0.borrow_mut();
-        if !(function..=last_function).contains(&kind) && types.len() < MAX_TYPES {
+        if types.len() >= MAX_TYPES {
+            types.clear();
+        }
+        if !(function..=last_function).contains(&kind) {
             types.insert(map, kind);
         }
         Some(kind)
