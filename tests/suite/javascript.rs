@@ -45,12 +45,14 @@ impl Compared {
         self.sites += 1;
         self.frames += own_frames.len() as u64;
         self.blocks += site.counts.allocated_blocks;
+        let mut pairs: Vec<_> = own_frames.iter().zip(&frames).collect();
         if own_frames.len() != frames.len() {
             let names: Vec<_> = frames.iter().map(|frame| &frame.function).collect();
             self.missed.push(format!("{own_frames:?} is not {names:?}"));
-            return;
+            // Some are missing: what is the same from both ends is not.
+            pairs = common(&own_frames, &frames);
         }
-        for (own, frame) in own_frames.iter().zip(frames) {
+        for (own, frame) in pairs {
             self.inlined += u64::from(frame.inlined);
             let (is_name, is_line) = (is_name(own, frame), is_place(own, frame));
             self.names += u64::from(is_name);
@@ -60,6 +62,19 @@ impl Compared {
             }
         }
     }
+}
+
+/// The frames that have the same names, from both ends of two stacks.
+fn common<'a>(
+    own: &'a [&'a OwnFrame],
+    frames: &'a [&'a Frame],
+) -> Vec<(&'a &'a OwnFrame, &'a &'a Frame)> {
+    let is_same = |pair: &(&&OwnFrame, &&Frame)| is_name(pair.0, pair.1);
+    let mut pairs: Vec<_> = own.iter().zip(frames).take_while(is_same).collect();
+    let left = own.len().min(frames.len()) - pairs.len();
+    let outer = own.iter().rev().zip(frames.iter().rev());
+    pairs.extend(outer.take(left).take_while(is_same));
+    pairs
 }
 
 const HERE: &str = "here";

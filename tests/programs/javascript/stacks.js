@@ -126,11 +126,11 @@ async function awaits() {
 const later = (set) => new Promise((resolve) => set(function called() { resolve(here()); }));
 
 // Compiled, with the functions that it calls put into it.
-function hot(rounds) {
+function hot(rounds, allocates) {
   let sum = 0;
   const stepper = new Stepper();
   for (let i = 0; i < rounds; i++) {
-    const now = i % (rounds / 20) === 0;
+    const now = allocates && i === rounds / 2;
     sum += branch(i, now);
     sum += stepper.step(i, now);
     sum += arrow(i, now) + bound(i, now);
@@ -176,7 +176,7 @@ async function work(rounds) {
   for (let round = 0; round < rounds; round++) {
     atOnce();
     fromModule(here);
-    if (round % 100 === 0) hot(1e6);
+    if (round % 100 === 0) for (let k = 0; k < 600; k++) hot(2000, k % 30 === 0);
     if (round % 20 === 0) {
       await record.later();
       await awaits();

@@ -30,6 +30,9 @@ const EXIT_BYTES: u32 = 4;
 const FIRST_EXIT: u32 = 4;
 const EXIT_ELEMENTS: u32 = 3;
 const EXIT_PLACE: u32 = 2;
+/// How many elements before the functions put in the loop is told for which
+/// code was made.
+const LOOP_BEFORE: u32 = 4;
 /// Bytes of one entry of the table of functions put into another.
 const INLINING_BYTES: u64 = 16;
 
@@ -103,7 +106,8 @@ impl Code {
 
     /// The same of optimised code. Where that is not to be returned to, V8 puts
     /// an exit back to the interpreter in place of the return address
-    /// (`Deoptimizer::DeoptimizeMarkedCode`); which it was is told with the exits.
+    /// (`Deoptimizer::DeoptimizeMarkedCode`). TurboFan's exits tell which that
+    /// was, Maglev's do not.
     fn offset_before_deoptimization<M: Memory>(
         &self,
         heap: &Heap<'_, M>,
@@ -112,15 +116,27 @@ impl Code {
     ) -> Option<u32> {
         let inlining = heap.layout.code.inlining;
         let exits = heap.element(data, inlining.checked_add(1)?);
-        let exits = exits.and_then(|word| u64::try_from(integer_of(word)?).ok());
-        let beyond = exits.and_then(|exits| place.checked_sub(self.start)?.checked_sub(exits));
-        let Some(beyond) = beyond.and_then(|beyond| u32::try_from(beyond).ok()) else {
-            return self.offset(place);
+        let exits = exits.and_then(|word| u32::try_from(integer_of(word)?).ok());
+        let offset = self.offset(place)?;
+        let Some(beyond) = exits.and_then(|exits| (offset + 1).checked_sub(exits)) else {
+            return Some(offset);
         };
         let exit = (beyond / EXIT_BYTES).checked_mul(EXIT_ELEMENTS)?;
         let element = inlining.checked_add(FIRST_EXIT + EXIT_PLACE)?;
         let place = integer_of(heap.element(data, element.checked_add(exit)?)?)?;
-        u32::try_from(place.checked_sub(1)?).ok()
+        let offset = u32::try_from(place.checked_sub(1)?).ok()?;
+        exits.filter(|exits| offset < *exits).map(|_| offset)
+    }
+
+    /// It was compiled by Maglev for a loop that was running
+    /// (`OsrBytecodeOffset`): its table has the loop's position for all that the
+    /// loop calls.
+    fn knows_loop_only<M: Memory>(&self, heap: &Heap<'_, M>, data: u64) -> bool {
+        let layout = &heap.layout.code;
+        let is_maglev = self.compiler == layout.baseline + 1;
+        let loop_at = layout.inlining.checked_sub(LOOP_BEFORE);
+        let word = loop_at.and_then(|index| heap.element(data, index));
+        is_maglev && (word.and_then(integer_of)).is_some_and(|offset| offset >= 0)
     }
 
     /// Each bytecode was turned into code, one after the other.
@@ -179,7 +195,8 @@ impl Code {
             frames.push(frame);
             position = call;
         }
-        frames.push(own.frame(position));
+        let known = (!self.knows_loop_only(heap, data)).then_some(position);
+        frames.push(own.frame_at(known));
         Some(frames)
     }
 }

@@ -116,7 +116,7 @@ impl Info {
         self.frame_at(Some(position))
     }
 
-    fn frame_at(&self, position: Option<Position>) -> DescribedFrame {
+    pub fn frame_at(&self, position: Option<Position>) -> DescribedFrame {
         DescribedFrame {
             name: self.name.clone(),
             script: self.script.clone(),
