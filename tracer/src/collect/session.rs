@@ -201,7 +201,7 @@ impl Session {
         };
         self.kernel.detach();
         if let Some(failure) = self.javascript.finish() {
-            let note = format!("Some JavaScript functions have no names: {failure}.");
+            let note = format!("Some JavaScript functions have no names or lines: {failure}.");
             self.note_once(note);
         }
         if ended == Ended::Overhead {

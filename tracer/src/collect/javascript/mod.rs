@@ -88,6 +88,10 @@ struct Known {
     described: Option<Described>,
 }
 
+/// Positions and ends of lines that are kept: large bundles have some hundred
+/// thousand, hostile processes as many as they like.
+const NUMBERS_MAX: usize = 32 << 20;
+
 #[derive(Debug, Default)]
 struct Shared {
     /// By address space.
@@ -95,8 +99,21 @@ struct Shared {
     functions: HashMap<FunctionKey, Known>,
     /// By address space and script.
     scripts: HashMap<(u32, Script), Option<ScriptLines>>,
+    /// How many numbers these hold.
+    numbers: usize,
     /// What could not be done, for the report.
     failure: Option<String>,
+}
+
+impl Shared {
+    /// Makes room for these, or empties them.
+    fn keep<T>(&mut self, numbers: &mut Vec<T>) {
+        if self.numbers + numbers.len() > NUMBERS_MAX {
+            self.failure = Some("there are too many lines to keep".to_owned());
+            numbers.clear();
+        }
+        self.numbers += numbers.len();
+    }
 }
 
 /// The functions of a trace.

@@ -6,13 +6,14 @@ use std::{
     os::fd::{AsFd as _, OwnedFd},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use aya::maps::{MapData, RingBuf};
 use rustix::event::{PollFd, PollFlags, poll};
 use tracer_common::javascript::FunctionSeen;
 
-use super::{CollectError, Known, Shared, V8, lock};
+use super::{BUILTIN_RANGES, CollectError, Known, Shared, V8, lock};
 use crate::symbolize::{
     FileWorker,
     v8::{Described, Script, SeenFunction},
@@ -20,6 +21,8 @@ use crate::symbolize::{
 
 /// Functions that are asked for together.
 const BATCH: usize = 64;
+/// How long reading may go on after the trace has ended.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// Scripts whose lines are kept.
 const SCRIPTS_MAX: usize = 16_384;
 
@@ -50,10 +53,11 @@ struct Reader {
     shared: Arc<Mutex<Shared>>,
 }
 
-/// A process's functions that were just told of.
-#[derive(Default)]
-struct Batch {
-    seen: Vec<FunctionSeen>,
+/// What is needed of a process to name its functions.
+struct Asked {
+    v8: Arc<V8>,
+    memory: File,
+    builtins: [[u64; 2]; BUILTIN_RANGES],
 }
 
 impl Reader {
@@ -65,7 +69,14 @@ impl Reader {
             ];
             let polled = poll(&mut waiting, None);
             let is_over = !waiting[1].revents().is_empty();
-            while self.take_in() {}
+            let deadline = is_over.then(|| Instant::now() + LAST_WORDS);
+            while self.take_in() {
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    let failure = "the last ones were too many to read in time";
+                    lock(&self.shared).failure = Some(failure.to_owned());
+                    return;
+                }
+            }
             match polled {
                 Ok(_) | Err(rustix::io::Errno::INTR) if !is_over => {}
                 _ => return,
@@ -75,20 +86,16 @@ impl Reader {
 
     /// Takes in some functions; whether there were any.
     fn take_in(&mut self) -> bool {
-        let mut batches: BTreeMap<u32, Batch> = BTreeMap::new();
+        let mut batches: BTreeMap<u32, Vec<FunctionSeen>> = BTreeMap::new();
         for _ in 0..BATCH {
             let Some(item) = self.ring.next() else { break };
             if let Some(seen) = read(&item) {
-                batches
-                    .entry(seen.space as u32)
-                    .or_default()
-                    .seen
-                    .push(seen);
+                batches.entry(seen.space as u32).or_default().push(seen);
             }
         }
         let has_some = !batches.is_empty();
-        for (space, batch) in batches {
-            if let Err(error) = self.name(space, &batch.seen) {
+        for (space, seen) in batches {
+            if let Err(error) = self.name(space, &seen) {
                 lock(&self.shared).failure = Some(error.to_string());
             }
         }
@@ -96,21 +103,26 @@ impl Reader {
     }
 
     fn name(&mut self, space: u32, seen: &[FunctionSeen]) -> Result<(), CollectError> {
-        let Some((v8, memory, builtins)) = self.process(space)? else {
+        let Some(asked) = self.process(space)? else {
             return Ok(());
         };
         let is_builtin = |code: u64| {
-            (builtins.iter()).any(|[start, length]| code.wrapping_sub(*start) < *length)
+            let mut ranges = asked.builtins.iter();
+            ranges.any(|[start, length]| code.wrapping_sub(*start) < *length)
         };
         let functions: Vec<_> = (seen.iter())
             .map(|seen| SeenFunction::new(seen, is_builtin(seen.slots.code)))
             .collect();
-        let described = (self.worker).functions(&memory, space, &v8.layout, functions)?;
+        let described =
+            (self.worker).functions(&asked.memory, space, &asked.v8.layout, functions)?;
         for script in described.iter().flatten().flat_map(scripts_of) {
-            self.read_script(space, script, &v8, &memory)?;
+            self.read_script(space, script, &asked)?;
         }
         let mut shared = lock(&self.shared);
-        for (seen, described) in seen.iter().zip(described) {
+        for (seen, mut described) in seen.iter().zip(described) {
+            if let Some(described) = &mut described {
+                shared.keep(&mut described.positions);
+            }
             let known = Known {
                 identity: seen.identity,
                 code: seen.slots.code,
@@ -130,11 +142,7 @@ impl Reader {
         Ok(())
     }
 
-    #[expect(clippy::type_complexity, reason = "three things of one process")]
-    fn process(
-        &self,
-        space: u32,
-    ) -> Result<Option<(Arc<V8>, File, [[u64; 2]; super::BUILTIN_RANGES])>, CollectError> {
+    fn process(&self, space: u32) -> Result<Option<Asked>, CollectError> {
         let shared = lock(&self.shared);
         let Some(process) = shared.processes.get(&space) else {
             return Ok(None);
@@ -148,15 +156,18 @@ impl Reader {
             what: "a file",
             source,
         })?;
-        Ok(Some((Arc::clone(&process.v8), memory, process.builtins)))
+        Ok(Some(Asked {
+            v8: Arc::clone(&process.v8),
+            memory,
+            builtins: process.builtins,
+        }))
     }
 
     fn read_script(
         &mut self,
         space: u32,
         script: &Script,
-        v8: &V8,
-        memory: &File,
+        asked: &Asked,
     ) -> Result<(), CollectError> {
         let key = (space, script.clone());
         let shared = lock(&self.shared);
@@ -164,8 +175,13 @@ impl Reader {
             return Ok(());
         }
         drop(shared);
-        let lines = (self.worker).script_lines(memory, space, &v8.layout, script)?;
-        lock(&self.shared).scripts.insert(key, lines);
+        let layout = &asked.v8.layout;
+        let mut lines = (self.worker).script_lines(&asked.memory, space, layout, script)?;
+        let mut shared = lock(&self.shared);
+        if let Some(lines) = &mut lines {
+            shared.keep(&mut lines.ends);
+        }
+        shared.scripts.insert(key, lines);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Where functions are, in bytecode and in compiled code.
 
 use super::encoder::{position, statements};
-use super::heap::{ARRAY, BASELINE, BYTES, CODE, MadeHeap, OPTIMISED, packed, seen, small};
+use super::heap::{ARRAY, BASELINE, BYTES, CODE, MAGLEV, MadeHeap, OPTIMISED, packed, seen, small};
 use crate::symbolize::v8::{Described, SeenFunction};
 
 /// A byte of four bits for operands, one of three bytes, one of one byte.
@@ -207,6 +207,62 @@ fn functions_put_into_one_another_have_frames_of_their_own() {
     for (place, expected) in expected {
         let told = made.told(function, CODE + 0x4000 + place);
         assert_eq!(told, frames(expected), "{place}");
+    }
+}
+
+/// A frame that is to go on in the interpreter has an exit for a return address:
+/// it is where that says. Where an exit says itself, as Maglev's do, nothing is known.
+#[test]
+fn exits_tell_where_the_call_was() {
+    let mut made = Functions::new();
+    let (function, own) = made.named("handle");
+    let (literals, calls) = (made.heap.array(&[]), made.calls(&[]));
+    let (nothing, loop_at) = (small(0), small(-1));
+    let mut kept = vec![
+        nothing, nothing, literals, loop_at, nothing, nothing, own, calls,
+    ];
+    // From 32 on, by kind; then place in bytecode, a number, place in the code.
+    kept.extend([32, 1, 2, 7, 0, -1, 9, 0, 12, 9, 0, 40].map(small));
+    let kept = made.heap.array(&kept);
+    let table = made.table(&[
+        (0, position(60, 0)),
+        (10, position(70, 0)),
+        (20, position(90, 0)),
+    ]);
+    made.heap.code(0x4000, 48, OPTIMISED, kept, table);
+    for (place, expected) in [
+        (9, Some(60)),
+        (31, Some(90)),
+        (32, None),
+        (36, Some(70)),
+        (40, None),
+    ] {
+        let told = made.told(function, CODE + 0x4000 + place);
+        assert_eq!(told, frames(&[("handle", expected)]), "{place}");
+    }
+}
+
+/// Maglev's code for a loop that runs has the loop's position for all calls: no line is told.
+#[test]
+fn a_loops_position_is_not_told() {
+    let mut made = Functions::new();
+    let (function, own) = made.named("handle");
+    let (literals, calls) = (made.heap.array(&[]), made.calls(&[]));
+    let nothing = small(0);
+    let table = made.table(&[(0, position(60, 0))]);
+    for (compiler, loop_at, expected) in [
+        (MAGLEV, 5, None),
+        (MAGLEV, -1, Some(60)),
+        (OPTIMISED, 5, Some(60)),
+    ] {
+        let loop_at = small(loop_at);
+        let kept = [
+            nothing, nothing, literals, loop_at, nothing, nothing, own, calls,
+        ];
+        let kept = made.heap.array(&kept);
+        made.heap.code(0x4000, 48, compiler, kept, table);
+        let told = made.told(function, CODE + 0x4001);
+        assert_eq!(told, frames(&[("handle", expected)]), "{compiler}");
     }
 }
 

@@ -29,6 +29,7 @@ const STANDING_FOR: u32 = 0x25;
 
 /// Which compiler made some code.
 pub const BASELINE: u32 = 10;
+pub const MAGLEV: u32 = 11;
 pub const OPTIMISED: u32 = 12;
 
 /// A small integer.
