@@ -23,10 +23,18 @@ fn library(variant: &'static str, flags: &'static [&'static str]) -> PathBuf {
 }
 
 /// An address is another function once a library has gone and another has
-/// come to its place: each keeps its name.
+/// come to its place: each keeps its name. Where memtrace was too late to see
+/// which of them it was, the frames say that they may be wrong.
 #[test]
 fn libraries_that_take_turns() {
     needs_tracing!();
+    const TRIES: usize = 5;
+    let seen_in_time = (0..TRIES).any(|_| take_turns());
+    assert!(seen_in_time, "the libraries were never seen in time");
+}
+
+/// Whether each kept its name.
+fn take_turns() -> bool {
     let first = library("-first.so", &["-shared", "-fPIC", "-DSITE_NAME=in_first"]);
     let second = library("-second.so", &["-shared", "-fPIC", "-DSITE_NAME=in_second"]);
     let arguments = [first.to_str().unwrap(), second.to_str().unwrap()];
@@ -44,9 +52,17 @@ fn libraries_that_take_turns() {
     let truth = program.work();
     let report = memtrace.end().report();
     assert_eq!(truth.value("same_place"), 1, "the test tests nothing");
-    for name in ["in_first", "in_second"] {
-        assert_eq!(by_function(&report, name), truth.sites[name], "{name}");
+    let names = ["in_first", "in_second"];
+    if (names.iter()).all(|name| by_function(&report, name) == truth.sites[*name]) {
+        return true;
     }
+    let frames = report.sites.iter().flat_map(|site| &site.frames);
+    let mut named = frames.filter(|frame| {
+        let function = frame.function.as_deref();
+        names.iter().any(|name| function == Some(name))
+    });
+    assert!(named.any(|frame| frame.approximate), "wrong in silence");
+    false
 }
 
 fn holds_open(pid: u32, file: &Path) -> bool {
