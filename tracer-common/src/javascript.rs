@@ -9,7 +9,7 @@
 //! tagged word is a small integer in its upper half, or an address plus one.
 //! Source: V8's `src/objects/*.tq`, and `docs/v8.md` for what differs by version.
 
-use crate::site::mix;
+use crate::{site::mix, unwind::reread};
 
 /// Ranges of a process's addresses in which V8's builtins stand: the program's
 /// own, and where V8 has mapped them once more next to its compiled code.
@@ -246,6 +246,14 @@ pub struct FunctionSeen {
     pub words: [u64; PART_WORDS],
 }
 
+/// How many words of a scope info tell of so many local variables.
+#[inline(always)]
+#[must_use]
+pub const fn words_of_locals(locals: u64) -> u64 {
+    // From 75 on their names are in a table of their own.
+    if locals < 75 { locals * 2 } else { locals + 1 }
+}
+
 /// Reads words of the target; whether it could.
 pub trait Reader {
     /// Reads from an address, as many words as there is room for; zeroes if
@@ -313,9 +321,7 @@ pub fn copy<R: Reader>(reader: &R, runtime: &Runtime, seen: &mut FunctionSeen) {
     let script_name = word(reader, field(script, 16));
     part(Part::ScriptName, field(script_name, 0));
     let locals = word(reader, field(name, 8 + 8 * u64::from(runtime.locals))) >> 32;
-    // From 75 local variables on their names are in a table of their own.
-    let slots_of_locals = if locals < 75 { locals * 2 } else { locals + 1 };
-    let first = 8 * (1 + u64::from(runtime.variables) + slots_of_locals);
+    let first = 8 * (1 + u64::from(runtime.variables) + words_of_locals(locals));
     part(Part::Scope, field(name, first));
     let candidates = [Part::First, Part::Second, Part::Third, Part::Fourth];
     let mut index = 0;
@@ -331,13 +337,6 @@ fn word<R: Reader>(reader: &R, address: u64) -> u64 {
     let mut word = [0];
     let is_read = reader.read(address, &mut word);
     word[0] * u64::from(is_read)
-}
-
-/// What was just written, as if by someone else.
-#[inline(always)]
-fn reread(word: &u64) -> u64 {
-    // SAFETY: a reference is valid to read from.
-    unsafe { core::ptr::read_volatile(word) }
 }
 
 #[cfg(test)]

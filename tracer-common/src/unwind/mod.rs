@@ -58,3 +58,10 @@ fn opaque(number: u64) -> u64 {
     #[cfg(not(target_arch = "bpf"))]
     number
 }
+
+/// What was just written, as if by someone else.
+#[inline(always)]
+pub(crate) fn reread<T: Copy>(field: &T) -> T {
+    // SAFETY: a reference is valid to read from.
+    unsafe { core::ptr::read_volatile(field) }
+}

@@ -2,7 +2,7 @@
 
 use super::{
     code::Found,
-    frame,
+    frame, reread,
     row::{PAGE_SHIFT, Rule, Saved, SpecialKind},
     walk::{Ending, Environment, LOST, OUTSIDE, SAME, WINDOW_WORDS, Walk, Window},
 };
@@ -60,13 +60,6 @@ enum Next {
     Again,
     /// It has ended.
     End,
-}
-
-/// What was just written, as if by someone else.
-#[inline(always)]
-fn reread<T: Copy>(field: &T) -> T {
-    // SAFETY: a reference is valid to read from.
-    unsafe { core::ptr::read_volatile(field) }
 }
 
 #[inline(always)]

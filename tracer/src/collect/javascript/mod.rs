@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::event::{EventfdFlags, eventfd};
-use tracer_common::javascript::{BUILTIN_RANGES, FunctionKey, Identity, JavascriptFrame, Runtime};
+use tracer_common::javascript::{FunctionKey, Identity, JavascriptFrame, Runtime};
 
 use super::{
     CollectError,
@@ -54,7 +54,6 @@ impl V8 {
         for (to, range) in runtime.builtins.iter_mut().zip(ranges) {
             *to = range;
         }
-        const { assert!(BUILTIN_RANGES > 1, "V8 maps its builtins twice") };
         runtime
     }
 
@@ -76,7 +75,7 @@ impl V8 {
 struct Process {
     v8: Arc<V8>,
     memory: Option<File>,
-    builtins: [[u64; 2]; BUILTIN_RANGES],
+    runtime: Runtime,
 }
 
 /// A function that was told of.
@@ -181,16 +180,16 @@ impl Javascript {
         if !kernel.tells_functions() {
             return Ok(());
         }
-        let builtins = v8.runtime(mappings).builtins;
+        let runtime = v8.runtime(mappings);
         let mut shared = lock(&self.shared);
         if let Some(process) = shared.processes.get_mut(&space) {
-            process.builtins = builtins;
+            process.runtime = runtime;
             return Ok(());
         }
         let process = Process {
             v8: Arc::clone(v8),
             memory: File::open(format!("/proc/{pid}/mem")).ok(),
-            builtins,
+            runtime,
         };
         shared.processes.insert(space, process);
         drop(shared);

@@ -11,9 +11,9 @@ use std::{
 
 use aya::maps::{MapData, RingBuf};
 use rustix::event::{PollFd, PollFlags, poll};
-use tracer_common::javascript::FunctionSeen;
+use tracer_common::javascript::{FunctionSeen, Runtime};
 
-use super::{BUILTIN_RANGES, CollectError, Known, Shared, V8, lock};
+use super::{CollectError, Known, Shared, V8, lock};
 use crate::symbolize::{
     FileWorker,
     v8::{Described, Script, SeenFunction},
@@ -57,7 +57,7 @@ struct Reader {
 struct Asked {
     v8: Arc<V8>,
     memory: File,
-    builtins: [[u64; 2]; BUILTIN_RANGES],
+    runtime: Runtime,
 }
 
 impl Reader {
@@ -106,12 +106,8 @@ impl Reader {
         let Some(asked) = self.process(space)? else {
             return Ok(());
         };
-        let is_builtin = |code: u64| {
-            let mut ranges = asked.builtins.iter();
-            ranges.any(|[start, length]| code.wrapping_sub(*start) < *length)
-        };
         let functions: Vec<_> = (seen.iter())
-            .map(|seen| SeenFunction::new(seen, is_builtin(seen.slots.code)))
+            .map(|seen| SeenFunction::new(seen, asked.runtime.is_builtin(seen.slots.code)))
             .collect();
         let described =
             (self.worker).functions(&asked.memory, space, &asked.v8.layout, functions)?;
@@ -159,7 +155,7 @@ impl Reader {
         Ok(Some(Asked {
             v8: Arc::clone(&process.v8),
             memory,
-            builtins: process.builtins,
+            runtime: process.runtime,
         }))
     }
 

@@ -19,6 +19,8 @@ use crate::probe::placement::{self, MAX_FUNCTION_BYTES};
 use crate::symbolize::text;
 use crate::symbolize::{AllocatorFunction, ObjectSummary};
 
+/// How functions of V8's begin.
+const V8: &[u8] = b"_ZN2v8";
 /// SHA-512 would need 64; linkers write 20 or 16.
 const MAX_BUILD_ID_BYTES: usize = 64;
 const MAX_NOTES: usize = 256;
@@ -60,7 +62,7 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
     };
     let code = Code::of(&image)?;
     let mut is_glibc = dynamic.soname == Some(b"libc.so.6");
-    let mut starts_programs = false;
+    let (mut starts_programs, mut has_v8) = (false, false);
     // Other objects reach a shared object's functions by `.dynsym` only; a
     // static program has no other than `.symtab`.
     for table in [Table::Dynamic, Table::Full] {
@@ -69,6 +71,7 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
             let Ok(name) = symbols.symbol_name(ENDIAN, symbol) else {
                 continue;
             };
+            has_v8 |= name.starts_with(V8);
             if summary.allocator_name.is_none() {
                 summary.allocator_name = marked_by(name).map(str::to_owned);
             }
@@ -99,7 +102,9 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
     } else if summary.allocator_name.is_none() && is_musl(&summary, starts_programs) {
         summary.allocator_name = Some("musl".to_owned());
     }
-    summary.v8 = v8::layout(&image).map(|layout| layout.map(Box::new));
+    if has_v8 {
+        summary.v8 = v8::layout(&image).map(|layout| layout.map(Box::new));
+    }
     summary.soname = dynamic.soname.map(text::bounded);
     Ok(summary)
 }

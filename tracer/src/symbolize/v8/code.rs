@@ -215,8 +215,7 @@ fn page_of<M: Memory>(heap: &Heap<'_, M>, page: u64) -> Option<(u64, Vec<u8>)> {
 fn inlined<M: Memory>(heap: &Heap<'_, M>, data: u64, number: u32) -> Option<(i32, Position)> {
     let table = address_of(heap.element(data, heap.layout.code.inlining)?)?;
     let offset = INLINING_BYTES * u64::from(number.checked_sub(1)?);
-    let length = heap.word(table, heap.layout.array.length)?;
-    let length = u64::try_from(integer_of(length)?).ok()?;
+    let length = heap.length(table)? as u64;
     if offset + INLINING_BYTES > length {
         return None;
     }

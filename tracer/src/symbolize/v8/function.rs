@@ -1,13 +1,14 @@
 //! Functions: what they are called, and where they are in which script
 //! (`src/objects/shared-function-info.tq`, `scope-info.tq`).
 
+use tracer_common::javascript::words_of_locals;
+
 use super::answer::{Described, DescribedFrame, Script, SeenFunction};
 use super::code::Code;
 use super::heap::{Heap, Types, integer_of};
 use super::memory::Copied;
 use super::positions::{self, Position};
 use super::{Layout, Memory, script};
-use crate::symbolize::text;
 
 /// Characters of a name.
 const MAX_NAME: usize = 1024;
@@ -76,11 +77,17 @@ fn interpreted<M: Memory>(heap: &Heap<'_, M>, info: &Info, bytecode: u64) -> Des
     let table = table_of(heap, bytecode).unwrap_or_default();
     let head = heap.layout.bytecode.elements.saturating_sub(1);
     let entries = positions::entries(&table, heap.layout.has_flagged_positions());
-    let entries = entries
-        .filter_map(|(offset, position)| Some((offset.checked_add(head)?, position.in_script()?)));
+    let mut positions: Vec<_> = entries
+        .filter_map(|(offset, position)| Some((offset.checked_add(head)?, position.in_script()?)))
+        .take(MAX_POSITIONS + 1)
+        .collect();
+    if positions.len() > MAX_POSITIONS {
+        // The last one would seem to hold for all that is left out.
+        positions.clear();
+    }
     Described {
         frames: vec![info.frame_at(None)],
-        positions: entries.take(MAX_POSITIONS).collect(),
+        positions,
         ..Described::default()
     }
 }
@@ -129,15 +136,13 @@ impl Info {
 fn name_of<M: Memory>(heap: &Heap<'_, M>, word: u64) -> Option<String> {
     let layout = &heap.layout.scope;
     let Some(scope) = heap.object(word, layout.kind) else {
-        return Some(string(heap, word).unwrap_or_default());
+        return Some(heap.string(word, MAX_NAME).unwrap_or_default());
     };
     let locals = u32::try_from(integer_of(scope_word(heap, scope, layout.locals)?)?).ok()?;
     if locals > MAX_LOCALS {
         return None;
     }
-    // From 75 on their names are in a table of their own.
-    let words_of_locals = if locals < 75 { 2 * locals } else { locals + 1 };
-    let first = layout.variables + words_of_locals;
+    let first = layout.variables + words_of_locals(locals.into()) as u32;
     let mut number_before = None;
     for index in first..first + NAME_WORDS {
         let word = scope_word(heap, scope, index)?;
@@ -154,7 +159,7 @@ fn name_of<M: Memory>(heap: &Heap<'_, M>, word: u64) -> Option<String> {
         if heap.object(word, layout.kind).is_some() {
             break;
         }
-        match string(heap, word) {
+        match heap.string(word, MAX_NAME) {
             Some(name) if !name.is_empty() => return Some(name),
             _ => {}
         }
@@ -175,20 +180,13 @@ fn script_of<M: Memory>(heap: &Heap<'_, M>, word: u64) -> Option<Script> {
     })
 }
 
-fn string<M: Memory>(heap: &Heap<'_, M>, word: u64) -> Option<String> {
-    let characters = heap.text(word, MAX_NAME)?;
-    let string = String::from_utf16_lossy(&characters);
-    Some(text::bounded(string.as_bytes()))
-}
-
 fn table_of<M: Memory>(heap: &Heap<'_, M>, bytecode: u64) -> Option<Vec<u8>> {
     heap.byte_array(heap.word(bytecode, heap.layout.bytecode.positions)?)
 }
 
 /// The bytecodes of a function.
 fn bytes_of<M: Memory>(heap: &Heap<'_, M>, bytecode: u64) -> Option<Vec<u8>> {
-    let length = heap.word(bytecode, heap.layout.array.length)?;
-    let length = usize::try_from(integer_of(length)?).ok()?;
+    let length = heap.length(bytecode)?;
     let elements = bytecode.checked_add(u64::from(heap.layout.bytecode.elements))?;
     (length <= MAX_BYTECODE).then(|| heap.bytes(elements, length))?
 }

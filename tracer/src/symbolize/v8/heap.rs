@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use tracer_common::javascript::is_object;
+
 use super::{Layout, Memory};
+use crate::symbolize::text;
 
 /// Joined strings and slices followed into one another.
 const MAX_DEPTH: u32 = 24;
@@ -34,7 +37,7 @@ const MAX_TYPES: usize = 4096;
 
 /// The address that a tagged word points to.
 pub(super) fn address_of(word: u64) -> Option<u64> {
-    (word & 3 == 1).then_some(word & !3)
+    is_object(word).then_some(word & !3)
 }
 
 /// A small integer.
@@ -103,21 +106,33 @@ impl<'a, M: Memory> Heap<'a, M> {
         if !array.bytes.contains(&self.kind(address)?) {
             return None;
         }
-        let length = usize::try_from(integer_of(self.word(address, array.length)?)?).ok()?;
+        let length = self.length(address)?;
         if length > MAX_ARRAY_BYTES {
             return None;
         }
         self.bytes(address.checked_add(u64::from(array.elements))?, length)
     }
 
+    /// How many elements an array has; of one of bytes, or bytecode, how many bytes.
+    pub fn length(&self, array: u64) -> Option<usize> {
+        let word = self.word(array, self.layout.array.length)?;
+        usize::try_from(integer_of(word)?).ok()
+    }
+
     /// An element of an array.
     pub fn element(&self, array: u64, index: u32) -> Option<u64> {
         let layout = &self.layout.array;
-        let length = integer_of(self.word(array, layout.length)?)?;
-        if i64::from(index) >= i64::from(length) {
+        if index as usize >= self.length(array)? {
             return None;
         }
         self.word(array, layout.elements.checked_add(index.checked_mul(8)?)?)
+    }
+
+    /// A string of no more than so many characters, made valid and bounded.
+    pub fn string(&self, word: u64, limit: usize) -> Option<String> {
+        let characters = self.text(word, limit)?;
+        let string = String::from_utf16_lossy(&characters);
+        Some(text::bounded(string.as_bytes()))
     }
 
     /// A string of no more than so many characters, in UTF-16.

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::heap::{Heap, Types, integer_of};
 use super::{Layout, Memory, Script};
-use crate::symbolize::text;
 
 /// Characters of a script; V8's strings hold no more than 2^29.
 const MAX_SOURCE: usize = 64 << 20;
@@ -68,9 +67,8 @@ pub fn line_ends(
 
 /// A script's name: path or URL.
 pub(super) fn name_of<M: Memory>(heap: &Heap<'_, M>, script: u64) -> Option<String> {
-    let characters = heap.text(heap.word(script, heap.layout.script.name)?, MAX_NAME)?;
-    let name = String::from_utf16_lossy(&characters);
-    Some(text::bounded(name.as_bytes())).filter(|name| !name.is_empty())
+    let name = heap.string(heap.word(script, heap.layout.script.name)?, MAX_NAME)?;
+    (!name.is_empty()).then_some(name)
 }
 
 /// A script's number.
@@ -83,7 +81,7 @@ fn told<M: Memory>(heap: &Heap<'_, M>, script: u64) -> Option<Vec<u32>> {
     let array = &heap.layout.array;
     let word = heap.word(script, heap.layout.script.line_ends)?;
     let address = heap.object(word, array.kind)?;
-    let count = usize::try_from(integer_of(heap.word(address, array.length)?)?).ok()?;
+    let count = heap.length(address)?;
     if count == 0 || count > MAX_LINES {
         return None;
     }
