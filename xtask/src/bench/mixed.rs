@@ -4,13 +4,7 @@
 
 use std::process::Command;
 
-use super::{
-    Bench, Row,
-    load::Load,
-    measure::median,
-    pair::frames_of_largest,
-    tracer::{EXACT, Tracer},
-};
+use super::{Bench, Row, load::Load, measure::median, turns::Turns};
 
 /// Blocks in each answer.
 const BLOCKS: &str = "50000";
@@ -22,28 +16,10 @@ pub fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
             .arg(bench.root.join("xtask/bench/mixed.js"))
             .arg(BLOCKS),
     )?;
-    let (mut untraced, mut floor) = (Vec::new(), Vec::new());
-    let (mut kernel, mut exact, mut traced) = (Vec::new(), Vec::new(), Vec::new());
-    let mut frames = 0;
-    for _ in 0..bench.rounds() {
-        untraced.push(node.cost()?.cpu_ns);
-        for (arguments, costs) in [
-            (&[][..], &mut floor),
-            (&["--stack", "kernel"], &mut kernel),
-            (&["--stack", "exact"], &mut exact),
-        ] {
-            let probes = Tracer::floor(&bench.memtrace, node.pid(), arguments)?;
-            costs.push(node.cost()?.cpu_ns);
-            drop(probes);
-        }
-        let tracer = Tracer::attach(&bench.memtrace, node.pid(), EXACT)?;
-        traced.push(node.cost()?.cpu_ns);
-        frames = frames_of_largest(&tracer.end()?.1)?;
-    }
-    let [untraced, floor, kernel, exact, traced] =
-        [untraced, floor, kernel, exact, traced].map(median);
-    let (kernel, exact) = (kernel - floor, exact - floor);
-    let ratio = exact / kernel;
+    let turns = Turns::measure(bench, None, &mut node)?;
+    let stack = turns.stack_costs();
+    let [untraced, floor, traced] = [turns.untraced, turns.floor, turns.traced].map(median);
+    let frames = turns.frames;
     Ok(vec![
         Row::plain(
             "node, a buffer made and collected: untraced, three empty probes",
@@ -55,13 +31,13 @@ pub fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         ),
         Row::plain(
             &format!("node, its stack of {frames} frames by frame pointers (bpf_get_stack)"),
-            format!("{kernel:.0} ns"),
+            format!("{:.0} ns", stack.kernel),
         ),
         Row::goal(
             "node, that stack by unwind tables, functions told apart",
-            format!("{exact:.0} ns, {ratio:.2} x bpf_get_stack"),
+            format!("{:.0} ns, {:.2} x bpf_get_stack", stack.exact, stack.ratio),
             "≤ 2 x bpf_get_stack",
-            ratio <= 2.0,
+            stack.ratio <= 2.0,
         ),
     ])
 }

@@ -18,6 +18,7 @@ pub mod processes;
 mod tables;
 mod threads;
 mod tracer;
+mod turns;
 
 use std::{
     env, fs,
