@@ -3,6 +3,7 @@
 
 use super::Memory;
 use super::answer::DescribedFrame;
+use super::exit::{self, EXIT_ELEMENTS, FIRST_EXIT};
 use super::function::Info;
 use super::heap::{Heap, address_of, integer_of};
 use super::positions::{self, Position};
@@ -25,10 +26,8 @@ const MAX_INLINED: usize = 64;
 /// (`Deoptimizer::kLazyDeoptExitSize`).
 const EXIT_BYTES: u32 = 4;
 /// Behind where functions were put in stand: where the exits begin, how many
-/// there are of two kinds, and for each exit three elements, of which the last is
+/// there are of two kinds, and for each exit some elements, of which the last is
 /// the place in the code.
-const FIRST_EXIT: u32 = 4;
-const EXIT_ELEMENTS: u32 = 3;
 const EXIT_PLACE: u32 = 2;
 /// How many elements before the functions put in the loop is told for which
 /// code was made.
@@ -95,13 +94,23 @@ impl Code {
     }
 
     fn holds<M: Memory>(&self, heap: &Heap<'_, M>, call: u64) -> bool {
-        let size = heap.half_word(self.address, heap.layout.code.size);
-        size.is_some_and(|size| call.wrapping_sub(self.start) < u64::from(size))
+        (self.end(heap)).is_some_and(|end| (self.start..end).contains(&call))
+    }
+
+    /// Where its instructions end, and what is told of them begins.
+    pub fn end<M: Memory>(&self, heap: &Heap<'_, M>) -> Option<u64> {
+        let size = heap.half_word(self.address, heap.layout.code.size)?;
+        self.start.checked_add(u64::from(size))
+    }
+
+    /// How far into it a frame goes on.
+    pub fn place(&self, place: u64) -> Option<u32> {
+        u32::try_from(place.checked_sub(self.start)?).ok()
     }
 
     /// Where in it a frame stands that goes on at `place`: in the call before that.
     fn offset(&self, place: u64) -> Option<u32> {
-        u32::try_from(place.checked_sub(self.start)?.checked_sub(1)?).ok()
+        self.place(place)?.checked_sub(1)
     }
 
     /// The same of optimised code. Where that is not to be returned to, V8 puts
@@ -128,15 +137,18 @@ impl Code {
         exits.filter(|exits| offset < *exits).map(|_| offset)
     }
 
+    fn is_maglev<M: Memory>(&self, heap: &Heap<'_, M>) -> bool {
+        self.compiler == heap.layout.code.baseline + 1
+    }
+
     /// It was compiled by Maglev for a loop that was running
     /// (`OsrBytecodeOffset`): its table has the loop's position for all that the
     /// loop calls.
     fn knows_loop_only<M: Memory>(&self, heap: &Heap<'_, M>, data: u64) -> bool {
         let layout = &heap.layout.code;
-        let is_maglev = self.compiler == layout.baseline + 1;
         let loop_at = layout.inlining.checked_sub(LOOP_BEFORE);
         let word = loop_at.and_then(|index| heap.element(data, index));
-        is_maglev && (word.and_then(integer_of)).is_some_and(|offset| offset >= 0)
+        self.is_maglev(heap) && (word.and_then(integer_of)).is_some_and(|offset| offset >= 0)
     }
 
     /// Each bytecode was turned into code, one after the other.
@@ -177,6 +189,11 @@ impl Code {
             if function != own.address {
                 return None;
             }
+        }
+        if self.is_maglev(heap)
+            && let Some(frames) = exit::frames(heap, self, data, place, own)
+        {
+            return Some(frames);
         }
         let table = self.table(heap)?;
         let is_flagged = heap.layout.has_flagged_positions();

@@ -100,7 +100,15 @@ fn baseline<M: Memory>(
     bytecode: u64,
 ) -> Option<Position> {
     let bytes = bytes_of(heap, bytecode)?;
-    let offset = code.bytecode_at(heap, place, &bytes)?;
+    position_in(heap, bytecode, code.bytecode_at(heap, place, &bytes)?)
+}
+
+/// The position of a place in bytecode.
+pub(super) fn position_in<M: Memory>(
+    heap: &Heap<'_, M>,
+    bytecode: u64,
+    offset: u32,
+) -> Option<Position> {
     let table = table_of(heap, bytecode)?;
     positions::at(&table, heap.layout.has_flagged_positions(), offset)
 }

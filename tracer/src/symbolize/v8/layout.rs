@@ -211,6 +211,12 @@ impl Layout {
         })
     }
 
+    /// The opcodes of translations are those that `translation` knows.
+    #[must_use]
+    pub fn has_known_translations(&self) -> bool {
+        (([13, 6, 0])..[14, 7, 0]).contains(&self.version)
+    }
+
     /// Positions are counted in another way from V8 14 on.
     #[must_use]
     pub fn has_flagged_positions(&self) -> bool {

@@ -6,6 +6,7 @@
 //! - `function`: a function's name, its script, its place in it.
 //! - `positions`: from places in code to places in scripts.
 //! - `code`: compiled code, and the functions put into it.
+//! - `exit`, `translation`: the same of Maglev's code, which knows it better.
 //!
 //! All of it is another process's memory, which changes while it is read and
 //! may be made up: lengths and loops are bounded, types are asked before each
@@ -15,6 +16,7 @@
 
 mod answer;
 mod code;
+mod exit;
 mod function;
 mod heap;
 mod layout;
@@ -24,6 +26,7 @@ mod script;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;
+mod translation;
 
 pub use answer::{Described, DescribedFrame, Script, SeenFunction};
 pub use function::describe;

@@ -89,7 +89,7 @@ fn length_of(bytecode: &[u8], sizes: &[u8]) -> Option<usize> {
 }
 
 /// A number in groups of seven bits, the lowest first.
-fn number(rest: &mut &[u8]) -> Option<u64> {
+pub(super) fn number(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (byte, behind) = rest.split_first()?;
