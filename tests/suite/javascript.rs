@@ -101,30 +101,9 @@ fn block_size(site: &Site) -> Option<u64> {
 }
 
 /// How many per cent of each must be right.
-struct Least {
-    blocks: u64,
-    names: u64,
-    lines: u64,
-}
-
-impl Least {
-    /// Below what is wanted, 98 and 99, from Maglev on, whose tables do not tell
-    /// each place: mostly it is met, see `docs/v8.md`.
-    const fn of(major: u32) -> Self {
-        match major {
-            ..24 => Self {
-                blocks: 99,
-                names: 98,
-                lines: 99,
-            },
-            _ => Self {
-                blocks: 95,
-                names: 96,
-                lines: 90,
-            },
-        }
-    }
-}
+const LEAST_BLOCKS: u64 = 99;
+const LEAST_NAMES: u64 = 98;
+const LEAST_LINES: u64 = 99;
 
 fn compare(major: u32) {
     needs_tracing!();
@@ -177,17 +156,16 @@ fn compare(major: u32) {
     for (miss, count) in kinds.iter().take(40) {
         println!("{count} x {miss}");
     }
-    let least = Least::of(major);
     assert!(
-        blocks * 100 >= all_blocks * least.blocks,
+        blocks * 100 >= all_blocks * LEAST_BLOCKS,
         "{blocks} of {all_blocks} blocks"
     );
     assert!(
-        names * 100 >= frames * least.names,
+        names * 100 >= frames * LEAST_NAMES,
         "{names} of {frames} names"
     );
     assert!(
-        lines * 100 >= frames * least.lines,
+        lines * 100 >= frames * LEAST_LINES,
         "{lines} of {frames} lines"
     );
     assert!(inlined > 0, "nothing was compiled");

@@ -87,6 +87,14 @@ struct Known {
     described: Option<Described>,
 }
 
+impl Known {
+    /// Looked at again, the same function told more.
+    fn lacks_what_is_in(&self, later: &Self) -> bool {
+        let lacks = |known: &Self| known.described.as_ref().map(Described::is_incomplete);
+        lacks(self) == Some(true) && lacks(later) == Some(false)
+    }
+}
+
 /// Positions and ends of lines that are kept: large bundles have some hundred
 /// thousand, hostile processes as many as they like.
 const NUMBERS_MAX: usize = 32 << 20;

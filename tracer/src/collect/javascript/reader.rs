@@ -10,7 +10,7 @@ use std::{
 };
 
 use aya::maps::{MapData, RingBuf};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracer_common::javascript::{FunctionSeen, Runtime};
 
 use super::{CollectError, Known, Shared, V8, lock};
@@ -25,6 +25,14 @@ const BATCH: usize = 64;
 const LAST_WORDS: Duration = Duration::from_secs(10);
 /// Scripts whose lines are kept.
 const SCRIPTS_MAX: usize = 16_384;
+/// When what was not found is looked for again.
+const AGAIN_AFTER: [Duration; 3] = [
+    Duration::from_millis(3),
+    Duration::from_millis(15),
+    Duration::from_millis(75),
+];
+/// Functions that wait for that, of 1.1 KB each.
+const WAITING_MAX: usize = 4096;
 
 /// Starts it; it ends, with all taken in, when `stop` can be read.
 pub fn start(
@@ -37,6 +45,7 @@ pub fn start(
         ring,
         worker,
         shared,
+        waiting: Vec::new(),
     };
     thread::Builder::new()
         .name("javascript".to_owned())
@@ -51,6 +60,15 @@ struct Reader {
     ring: RingBuf<MapData>,
     worker: FileWorker,
     shared: Arc<Mutex<Shared>>,
+    waiting: Vec<Waiting>,
+}
+
+/// A function that is looked at again.
+struct Waiting {
+    due: Instant,
+    /// How often that was done before.
+    tries: usize,
+    seen: FunctionSeen,
 }
 
 /// What is needed of a process to name its functions.
@@ -67,7 +85,7 @@ impl Reader {
                 PollFd::from_borrowed_fd(self.ring.as_fd(), PollFlags::IN),
                 PollFd::from_borrowed_fd(stop.as_fd(), PollFlags::IN),
             ];
-            let polled = poll(&mut waiting, None);
+            let polled = poll(&mut waiting, self.until_next().as_ref());
             let is_over = !waiting[1].revents().is_empty();
             let deadline = is_over.then(|| Instant::now() + LAST_WORDS);
             while self.take_in() {
@@ -77,6 +95,7 @@ impl Reader {
                     return;
                 }
             }
+            self.look_again(is_over);
             match polled {
                 Ok(_) | Err(rustix::io::Errno::INTR) if !is_over => {}
                 _ => return,
@@ -95,14 +114,41 @@ impl Reader {
         }
         let has_some = !batches.is_empty();
         for (space, seen) in batches {
-            if let Err(error) = self.name(space, &seen) {
-                lock(&self.shared).failure = Some(error.to_string());
-            }
+            self.take(space, &seen, 0);
         }
         has_some
     }
 
-    fn name(&mut self, space: u32, seen: &[FunctionSeen]) -> Result<(), CollectError> {
+    /// Looks again at what is due; at the end at all.
+    fn look_again(&mut self, is_over: bool) {
+        let now = Instant::now();
+        let due: Vec<_> = (self.waiting)
+            .extract_if(.., |it| is_over || it.due <= now)
+            .collect();
+        for it in due {
+            let tries = if is_over { AGAIN_AFTER.len() } else { it.tries };
+            self.take(it.seen.space as u32, &[it.seen], tries);
+        }
+    }
+
+    fn until_next(&self) -> Option<Timespec> {
+        let next = self.waiting.iter().map(|it| it.due).min()?;
+        let left = next.saturating_duration_since(Instant::now());
+        Timespec::try_from(left).ok()
+    }
+
+    fn take(&mut self, space: u32, seen: &[FunctionSeen], tries: usize) {
+        if let Err(error) = self.name(space, seen, tries) {
+            lock(&self.shared).failure = Some(error.to_string());
+        }
+    }
+
+    fn name(
+        &mut self,
+        space: u32,
+        seen: &[FunctionSeen],
+        tries: usize,
+    ) -> Result<(), CollectError> {
         let Some(asked) = self.process(space)? else {
             return Ok(());
         };
@@ -118,6 +164,17 @@ impl Reader {
         for (seen, mut described) in seen.iter().zip(described) {
             if let Some(described) = &mut described {
                 shared.keep(&mut described.positions);
+                let again = AGAIN_AFTER.get(tries);
+                let again = again.filter(|_| described.is_incomplete());
+                if let Some(after) = again
+                    && self.waiting.len() < WAITING_MAX
+                {
+                    self.waiting.push(Waiting {
+                        due: Instant::now() + *after,
+                        tries: tries + 1,
+                        seen: *seen,
+                    });
+                }
             }
             let known = Known {
                 identity: seen.identity,
@@ -131,6 +188,9 @@ impl Reader {
                 // Of two functions with one key neither is known.
                 Entry::Occupied(mut other) if other.get().identity != known.identity => {
                     other.get_mut().described = None;
+                }
+                Entry::Occupied(mut before) if before.get().lacks_what_is_in(&known) => {
+                    before.insert(known);
                 }
                 Entry::Occupied(_) => {}
             }

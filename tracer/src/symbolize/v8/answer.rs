@@ -82,3 +82,14 @@ pub struct Described {
     #[serde(default)]
     pub may_lack_some: bool,
 }
+
+impl Described {
+    /// Something was not found that may be found later: while V8 collects
+    /// garbage nothing is where it seems to be.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        let own = self.frames.last();
+        let has_position = own.is_some_and(|own| own.position.is_some());
+        self.may_lack_some || !has_position && self.positions.is_empty()
+    }
+}

@@ -191,9 +191,9 @@ impl Code {
             }
         }
         if self.is_maglev(heap)
-            && let Some(frames) = exit::frames(heap, self, data, place, own)
+            && let Some(exit) = exit::at(heap, self, place)
         {
-            return Some(frames);
+            return exit::frames(heap, data, exit, own);
         }
         let table = self.table(heap)?;
         let is_flagged = heap.layout.has_flagged_positions();

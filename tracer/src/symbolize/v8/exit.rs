@@ -28,20 +28,22 @@ const WIDTHS: usize = 8;
 /// Entries of one table.
 const MAX_ENTRIES: usize = 1 << 16;
 
-/// The frames of Maglev's code that goes on at `place`, innermost first; the
-/// last is of `own`. `None` where it has no exit there.
-pub(super) fn frames<M: Memory>(
-    heap: &Heap<'_, M>,
-    code: &Code,
-    data: u64,
-    place: u64,
-    own: &Info,
-) -> Option<Vec<DescribedFrame>> {
+/// The number of the exit of Maglev's code for a frame that goes on at `place`.
+/// Calls from which it is always returned to have none.
+pub(super) fn at<M: Memory>(heap: &Heap<'_, M>, code: &Code, place: u64) -> Option<u32> {
     if !heap.layout.has_known_translations() {
         return None;
     }
-    let table = code.end(heap)?;
-    let exit = exit_at(heap, table, code.place(place)?)?;
+    find(heap, code.end(heap)?, code.place(place)?)
+}
+
+/// The frames of code where it has this exit, innermost first; the last is of `own`.
+pub(super) fn frames<M: Memory>(
+    heap: &Heap<'_, M>,
+    data: u64,
+    exit: u32,
+    own: &Info,
+) -> Option<Vec<DescribedFrame>> {
     let layout = &heap.layout.code;
     let element = (layout.inlining)
         .checked_add(FIRST_EXIT + EXIT_TRANSLATION)?
@@ -56,8 +58,8 @@ pub(super) fn frames<M: Memory>(
         let info = Info::of(heap, heap.element(literals, frame.info)?)?;
         let bytecode = heap.element(bytecodes, frame.bytecode)?;
         let bytecode = heap.object(bytecode, heap.layout.bytecode.kind)?;
-        let position = function::position_in(heap, bytecode, frame.offset);
-        Some((info.address, info.frame_at(position)))
+        let position = function::position_in(heap, bytecode, frame.offset)?;
+        Some((info.address, info.frame(position)))
     });
     let described: Vec<_> = described.collect::<Option<_>>()?;
     // The outermost frame is that of the function that was compiled.
@@ -68,14 +70,16 @@ pub(super) fn frames<M: Memory>(
 /// The number of the exit of a place in the code, or of the exit that stands
 /// there itself: it takes the return address's place on the stack when the code
 /// is thrown away (`Deoptimizer::DeoptimizeMarkedCode`).
-fn exit_at<M: Memory>(heap: &Heap<'_, M>, table: u64, place: u32) -> Option<u32> {
+fn find<M: Memory>(heap: &Heap<'_, M>, table: u64, place: u32) -> Option<u32> {
     let head = heap.bytes(table, HEAD_BYTES)?;
     let word = |offset| Some(u32::from_le_bytes(*head.get(offset..)?.first_chunk()?));
     let (count, widths) = (word(ENTRIES)? as usize, word(WIDTHS)?);
     let width = |shift: u32| (widths >> shift & 7) as usize;
     let (registers, place_width, exit_width) = (width(1), width(4), width(7));
     let has_exits = widths & 1 != 0;
-    let is_sound = [registers, place_width, exit_width].iter().all(|it| *it <= 4);
+    let is_sound = [registers, place_width, exit_width]
+        .iter()
+        .all(|it| *it <= 4);
     if !has_exits || !is_sound || place_width == 0 || count > MAX_ENTRIES {
         return None;
     }
@@ -95,5 +99,7 @@ fn exit_at<M: Memory>(heap: &Heap<'_, M>, table: u64, place: u32) -> Option<u32>
 }
 
 fn little_endian(bytes: &[u8]) -> u32 {
-    bytes.iter().rfold(0, |number, byte| number << 8 | u32::from(*byte))
+    bytes
+        .iter()
+        .rfold(0, |number, byte| number << 8 | u32::from(*byte))
 }
