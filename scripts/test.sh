@@ -29,7 +29,7 @@ style() {
 }
 
 unit_tests() {
-    cargo test --locked --quiet --no-fail-fast --package tracer-common --package tracer --package xtask
+    cargo test --locked --quiet --no-fail-fast --package tracer-common --package tracer --package xtask --package fuzz
 }
 
 fuzz() {

@@ -17,6 +17,8 @@ const STANDING_FOR: u32 = 0x2d;
 /// The compiler that puts functions into others.
 const OPTIMISED: u32 = 14;
 const SCRIPT_NUMBER: u32 = 31;
+/// Where in code the exits begin.
+const EXITS: u32 = 40;
 /// Where the script's own number stands in it.
 const NUMBER: u32 = 64;
 
@@ -25,13 +27,23 @@ enum Kind {
     Interpreted,
     Baseline,
     Optimised,
+    Maglev,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [
+        Self::Interpreted,
+        Self::Baseline,
+        Self::Optimised,
+        Self::Maglev,
+    ];
 }
 
 pub fn seeds() -> anyhow::Result<Vec<Vec<u8>>> {
     let mut seeds = Vec::new();
     for version in 0..constants::VERSIONS.len() as u8 {
         let layout = Layout::new(&constants::of(version, &[])).map_err(|error| anyhow!(error))?;
-        for kind in [Kind::Interpreted, Kind::Baseline, Kind::Optimised] {
+        for kind in Kind::ALL {
             seeds.push(seed(version, kind, Heap::new(&layout)));
         }
     }
@@ -56,8 +68,12 @@ fn seed(version: u8, kind: Kind, mut heap: Heap<'_>) -> Vec<u8> {
             heap.code(layout.code.baseline, lengths, 0)
         }
         Kind::Optimised => {
-            let kept = heap.kept(own, outer);
+            let kept = heap.kept(own, &[outer], 0);
             heap.code(OPTIMISED, table, kept)
+        }
+        Kind::Maglev => {
+            let kept = heap.kept(own, &[outer, own], bytecode);
+            heap.code(layout.code.baseline + 1, table, kept)
         }
     };
     let bytecode_offset = match kind {
@@ -230,13 +246,18 @@ impl<'a> Heap<'a> {
         bytecode
     }
 
-    /// What the compiler kept of a function into which it put another.
-    fn kept(&mut self, own: u64, other: u64) -> u64 {
+    /// What the compiler kept of a function into which it put another; with an
+    /// exit that says so.
+    fn kept(&mut self, own: u64, literals: &[u64], bytecode: u64) -> u64 {
         let layout = self.layout.code;
         let call: u64 = 71 << 1;
         let calls = self.bytes(&[call.to_le_bytes(), [0; 8]].concat());
-        let literals = self.array(&[other]);
-        let mut elements = [0; 9];
+        let literals = self.array(literals);
+        // A translation of two frames: of the second literal, and of the first.
+        let translations = self.bytes(&[14, 0, 4, 4, 1, 2, 2, 0, 0, 1, 8, 0, 0, 0]);
+        let mut elements = [0; 16];
+        elements[0] = translations;
+        elements[layout.literals as usize - 1] = self.array(&[bytecode]);
         if let Some(function) = layout.function {
             elements[function as usize] = own;
         }
@@ -247,20 +268,26 @@ impl<'a> Heap<'a> {
         }
         elements[layout.literals as usize] = literals;
         elements[layout.inlining as usize] = calls;
+        elements[layout.inlining as usize + 1] = small(EXITS);
         self.array(&elements)
     }
 
     /// Some code; where a frame in it goes on.
     fn code(&mut self, compiler: u32, positions: u64, kept: u64) -> u64 {
         const SIZE: u32 = 48;
+        // Behind it a safepoint: the exit of the place where the frame goes on.
+        const SAFEPOINTS: [u8; 20] = [
+            1, 0, 0, 0, 1, 0, 0, 0, 145, 0, 0, 0, 0, 0, 0, 0, 20, 1, 41, 0,
+        ];
         let layout = self.layout.code;
         let object = self.object(layout.kind, 192);
         let start = if layout.is_apart {
             // With the head that holds the object.
-            let head = self.room(64 + SIZE as usize);
+            let head = self.room(64 + SIZE as usize + SAFEPOINTS.len());
             self.set(head, 56, object);
             let start = head - 1 + 64;
             self.set(object, layout.start, start);
+            self.write(head, 64 + SIZE, &SAFEPOINTS);
             start
         } else {
             object - 1 + u64::from(layout.start)

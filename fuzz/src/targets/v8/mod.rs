@@ -12,7 +12,8 @@ use std::cell::Cell;
 use tracer::symbolize::{
     MAX_TEXT_BYTES,
     v8::{
-        Described, Layout, Memory, Script, ScriptLines, SeenFunction, Types, describe, line_ends,
+        Constants, Described, Layout, Memory, Script, ScriptLines, SeenFunction, Types, describe,
+        line_ends,
     },
 };
 
@@ -27,6 +28,7 @@ const HEAD_BYTES: usize = 4 + 4 * 8 + 2 * 4;
 const COPY_WORDS: usize = 6;
 /// Changed constants and copies are fewer.
 const MANY: u8 = 12;
+const PAGE_BYTES: usize = 4096;
 /// What memory gives at most, as a process's memory is read up to a budget.
 const BUDGET_BYTES: usize = 64 << 20;
 /// What a read costs of that at least.
@@ -37,7 +39,15 @@ const MAX_FRAMES: usize = 65;
 const MAX_POSITIONS: usize = 1 << 18;
 const MAX_LINES: usize = (2 << 20) + 1;
 
-pub fn run(bytes: &[u8]) {
+/// What an input asks, and of which memory.
+struct Input<'a> {
+    constants: Constants,
+    seen: SeenFunction,
+    script: Script,
+    memory: &'a [u8],
+}
+
+fn parse(bytes: &[u8]) -> Input<'_> {
     let mut rest = bytes;
     let [version, changes, copies, flags] = take(&mut rest);
     let [function, code, bytecode, script] = [(); 4].map(|()| word(&mut rest));
@@ -56,12 +66,32 @@ pub fn run(bytes: &[u8]) {
         bytecode_offset,
         parts: (0..copies % MANY).map(|_| copy()).collect(),
     };
+    let script = Script {
+        address: script,
+        number,
+        name: None,
+    };
+    Input {
+        constants,
+        seen,
+        script,
+        memory: rest,
+    }
+}
+
+pub fn run(bytes: &[u8]) {
+    let Input {
+        constants,
+        seen,
+        script,
+        memory,
+    } = parse(bytes);
     let Ok(layout) = Layout::new(&constants) else {
         return;
     };
     let types = Types::default();
     let ask = |types| {
-        let memory = Bytes::new(rest);
+        let memory = Bytes::new(memory);
         let described = describe(&memory, &layout, types, &seen);
         (described, memory.is_exhausted())
     };
@@ -73,12 +103,7 @@ pub fn run(bytes: &[u8]) {
     if !is_exhausted {
         assert_eq!(ask(&types), (described, false));
     }
-    let script = Script {
-        address: script,
-        number,
-        name: None,
-    };
-    if let Some(lines) = line_ends(&Bytes::new(rest), &layout, &types, &script) {
+    if let Some(lines) = line_ends(&Bytes::new(memory), &layout, &types, &script) {
         check_lines(&lines);
     }
 }
@@ -128,14 +153,19 @@ impl Memory for Bytes<'_> {
         let cost = bytes.len().max(MIN_READ_BYTES);
         let left = self.left.get().and_then(|left| left.checked_sub(cost));
         self.left.set(left);
-        let found = || {
+        let range = || {
             let from = usize::try_from(address.checked_sub(BASE)?).ok()?;
-            self.bytes.get(from..from.checked_add(bytes.len())?)
+            Some((from, from.checked_add(bytes.len())?))
         };
-        let Some(found) = left.and_then(|_| found()) else {
+        let Some((from, to)) = left.and_then(|_| range()) else {
             return false;
         };
-        bytes.copy_from_slice(found);
+        // There are whole pages of it.
+        if to > self.bytes.len().next_multiple_of(PAGE_BYTES) {
+            return false;
+        }
+        let mut found = self.bytes.get(from..).unwrap_or_default();
+        bytes.fill_with(|| take::<1>(&mut found)[0]);
         true
     }
 }
@@ -155,4 +185,42 @@ fn word(rest: &mut &[u8]) -> u64 {
 
 fn half_word(rest: &mut &[u8]) -> u32 {
     u32::from_le_bytes(take(rest))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    /// Mutations go as deep as their seeds do: what the seeds hold is told.
+    #[test]
+    fn every_seed_is_told() {
+        const KINDS: usize = 4;
+        for (index, seed) in seeds().unwrap().iter().enumerate() {
+            let it = parse(seed);
+            let layout = Layout::new(&it.constants).unwrap();
+            let memory = Bytes::new(it.memory);
+            let told = describe(&memory, &layout, &Types::default(), &it.seen).unwrap();
+            let frames: Vec<_> = (told.frames.iter())
+                .map(|frame| (frame.name.as_str(), frame.position))
+                .collect();
+            let expected: &[_] = match index % KINDS {
+                0 => &[("handle", None)],
+                1 => &[("handle", Some(20))],
+                2 => &[("outer", Some(12)), ("handle", Some(70))],
+                _ if layout.has_known_translations() => {
+                    &[("outer", Some(30)), ("handle", Some(20))]
+                }
+                _ => &[("handle", None)],
+            };
+            assert_eq!(frames, expected, "{index}");
+            let positions: Vec<_> = told.positions.iter().map(|(_, it)| *it).collect();
+            let all: &[_] = if index % KINDS == 0 {
+                &[10, 20, 30]
+            } else {
+                &[]
+            };
+            assert_eq!(positions, all, "{index}");
+        }
+    }
 }

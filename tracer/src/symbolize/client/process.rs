@@ -11,8 +11,9 @@ use super::FileWorkerError;
 use crate::symbolize::protocol::{Answer, Request, read_answer, send_message};
 use crate::symbolize::worker::SUBCOMMAND;
 
-/// It is up within 20 ms on an idle machine.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// It is up within 20 ms on an idle machine; one that is emulated and busy took
+/// more than 10 s.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A worker that runs.
 pub(super) struct Running {
@@ -58,6 +59,11 @@ impl Running {
                 running.stop();
                 Err(FileWorkerError::Senseless)
             }
+            Err(error) if Failure::is_timeout(&error) => {
+                running.stop();
+                let reason = format!("it was not ready after {START_TIMEOUT:?}");
+                Err(FileWorkerError::NotStarted(reason))
+            }
             Err(error) => {
                 let how = how_it_ended(running.stop());
                 Err(FileWorkerError::NotStarted(format!("{error}{how}")))
@@ -86,9 +92,16 @@ pub(super) fn exchange(
 }
 
 impl Failure {
+    fn is_timeout(error: &io::Error) -> bool {
+        matches!(
+            error.kind(),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+        )
+    }
+
     fn of(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::TimedOut,
+            _ if Self::is_timeout(&error) => Self::TimedOut,
             io::ErrorKind::InvalidData
             | io::ErrorKind::InvalidInput
             | io::ErrorKind::FileTooLarge => Self::Senseless,

@@ -3,6 +3,7 @@
 
 mod code;
 mod encoder;
+mod exit;
 mod heap;
 mod hostile;
 mod layout;

@@ -8,13 +8,13 @@ use crate::symbolize::v8::{Described, SeenFunction};
 const CODES: [u8; 5] = [4, 6, 0xff, 0xff, 4];
 
 /// The functions of a script.
-struct Functions {
-    heap: MadeHeap,
+pub struct Functions {
+    pub heap: MadeHeap,
     script: u64,
 }
 
 impl Functions {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut heap = MadeHeap::new();
         let path = heap.string("/srv/app.js");
         Self {
@@ -23,13 +23,13 @@ impl Functions {
         }
     }
 
-    fn info(&mut self, name: &str) -> u64 {
+    pub fn info(&mut self, name: &str) -> u64 {
         let name = self.heap.string(name);
         self.heap.info(name, self.script)
     }
 
     /// A function, and its info.
-    fn named(&mut self, name: &str) -> (u64, u64) {
+    pub fn named(&mut self, name: &str) -> (u64, u64) {
         let info = self.info(name);
         (self.heap.function(info), info)
     }
@@ -58,12 +58,12 @@ impl Functions {
         self.heap.array(&kept)
     }
 
-    fn table(&mut self, entries: &[(u32, i64)]) -> u64 {
+    pub fn table(&mut self, entries: &[(u32, i64)]) -> u64 {
         self.heap.bytes(&statements(entries))
     }
 
     /// Names and positions of the frames of a function in code.
-    fn told(&self, function: u64, code: u64) -> Vec<(String, Option<u32>)> {
+    pub fn told(&self, function: u64, code: u64) -> Vec<(String, Option<u32>)> {
         let seen = SeenFunction {
             code,
             ..seen(function)
@@ -77,7 +77,7 @@ fn names_of(described: &Described) -> Vec<(String, Option<u32>)> {
     described.frames.iter().map(frame).collect()
 }
 
-fn frames(expected: &[(&str, Option<u32>)]) -> Vec<(String, Option<u32>)> {
+pub fn frames(expected: &[(&str, Option<u32>)]) -> Vec<(String, Option<u32>)> {
     let owned = |(name, position): &(&str, _)| ((*name).to_owned(), *position);
     expected.iter().map(owned).collect()
 }

@@ -59,3 +59,51 @@ pub fn statements(entries: &[(u32, i64)]) -> Vec<u8> {
     let entries: Vec<Entry> = entries.iter().map(entry).collect();
     table(&entries, false)
 }
+
+/// An opcode of a translation and its operands.
+pub type Instruction = (u8, Vec<u64>);
+
+/// Translations, written as `FrameTranslationBuilder` does: each instruction
+/// that is that of the basis, at the same place, is counted instead.
+#[derive(Default)]
+pub struct Translations {
+    pub bytes: Vec<u8>,
+    basis: Option<(usize, Vec<Instruction>)>,
+}
+
+impl Translations {
+    /// Adds one with so many frames of JavaScript: where it begins. Every third
+    /// begins a new basis.
+    pub fn add(&mut self, instructions: &[Instruction], frames: u64) -> usize {
+        const BEGIN: u8 = 14;
+        const OPCODES: usize = 45;
+        let start = self.bytes.len();
+        let basis = self.basis.take().filter(|_| !start.is_multiple_of(3));
+        let distance = basis.as_ref().map_or(0, |(basis, _)| start - basis);
+        self.bytes.push(BEGIN);
+        for operand in [distance as u64, frames * 2, frames * 2] {
+            self.bytes.extend(number(operand));
+        }
+        let mut shared = 0;
+        for (index, instruction) in instructions.iter().enumerate() {
+            let in_basis = basis.as_ref().and_then(|(_, basis)| basis.get(index));
+            if in_basis == Some(instruction) {
+                shared += 1;
+                continue;
+            }
+            if shared != 0 {
+                self.bytes.push((OPCODES + shared) as u8);
+                shared = 0;
+            }
+            self.bytes.push(instruction.0);
+            for operand in &instruction.1 {
+                self.bytes.extend(number(*operand));
+            }
+        }
+        if shared != 0 {
+            self.bytes.push((OPCODES + shared) as u8);
+        }
+        self.basis = basis.or_else(|| Some((start, instructions.to_vec())));
+        start
+    }
+}
