@@ -226,8 +226,13 @@ impl Reader {
         asked: &Asked,
     ) -> Result<(), CollectError> {
         let key = (space, script.clone());
-        let shared = lock(&self.shared);
-        if shared.scripts.contains_key(&key) || shared.scripts.len() >= SCRIPTS_MAX {
+        let mut shared = lock(&self.shared);
+        if shared.scripts.contains_key(&key) {
+            return Ok(());
+        }
+        if shared.scripts.len() >= SCRIPTS_MAX {
+            let failure = format!("functions of more than {SCRIPTS_MAX} scripts have no lines");
+            shared.failure = Some(failure);
             return Ok(());
         }
         drop(shared);
