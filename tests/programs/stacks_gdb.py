@@ -2,9 +2,11 @@
 
 Speaks JSON lines over the Unix socket STACKS_SOCKET: says the program's pid
 once it stands at its first call to be compared, is told when to go on, and
-says one list of return addresses for each call, then `null`.
+says one list of return addresses for each call, then `null`. Told to record,
+it says with each what the registers and the stack hold.
 """
 
+import base64
 import json
 import os
 import socket
@@ -12,6 +14,10 @@ import socket
 import gdb
 
 FRAMES_MAX = 127
+# Of a stack that is recorded.
+STACK_BYTES_MAX = 256 << 10
+# Below the stack pointer, where windows of whole words begin.
+BYTES_BELOW = 256
 
 connection = socket.socket(socket.AF_UNIX)
 connection.connect(os.environ["STACKS_SOCKET"])
@@ -37,6 +43,29 @@ def callers():
             found.append(frame.pc())
         frame = frame.older()
     return found
+
+
+def recorded():
+    """Stack pointer, frame pointer and the stack's bytes at the call."""
+    frame = gdb.newest_frame()
+    start, base = (int(frame.read_register(name)) for name in ("rsp", "rbp"))
+    end = next(to for of, to in stack_ranges() if of <= start < to)
+    below = start - BYTES_BELOW
+    stack = gdb.selected_inferior().read_memory(below, min(end - below, STACK_BYTES_MAX))
+    return {
+        "stack_start": below,
+        "stack_pointer": start,
+        "frame_pointer": base,
+        "stack": base64.b64encode(stack).decode(),
+        "callers": callers(),
+    }
+
+
+def stack_ranges():
+    """Where the program's memory can be written to."""
+    with open("/proc/%d/maps" % gdb.selected_inferior().pid) as maps:
+        ranges = [line.split() for line in maps]
+    return [[int(at, 16) for at in it[0].split("-")] for it in ranges if it[1].startswith("rw")]
 
 
 def runs():
@@ -96,7 +125,7 @@ alive = runs()
 for _ in range(plan["skip"]):
     alive = alive and runs()
 say(alive)
-hear()
+told = recorded if hear() == "record" else callers
 last = None
 for _ in range(plan["stops"]):
     if not alive:
@@ -105,7 +134,7 @@ for _ in range(plan["stops"]):
     place = (gdb.selected_thread().ptid, int(frame.read_register("rsp")))
     # realloc of nothing jumps to malloc: one call.
     if place != last:
-        say(callers())
+        say(told())
     is_realloc = frame.pc() == plan["realloc"] and int(frame.read_register("rdi")) == 0
     last = place if is_realloc else None
     alive = runs()

@@ -22,6 +22,7 @@ mod places;
 mod preemption;
 mod programs;
 mod redis;
+mod replay;
 mod safety;
 mod sampling;
 mod stacks;

@@ -6,10 +6,10 @@
 use std::{collections::HashMap, process::Command};
 
 use tests::{
-    Build, FileMapping, Gdb, Memtrace, build_with, code_of, is_prebuilt, needs_program,
-    needs_tracing, program_path, programs_dir, run_tool,
+    Build, FileMapping, Gdb, Memtrace, allocator_of, build_with, code_of, is_prebuilt,
+    needs_program, needs_tracing, program_path, programs_dir, run_tool,
 };
-use tracer::{model::Site, symbolize::elf};
+use tracer::model::Site;
 
 /// Calls compared.
 const CALLS: u32 = 1200;
@@ -27,25 +27,6 @@ fn placed(addresses: &[u64], code: &[FileMapping]) -> Stack {
         Some((path.clone(), address - start + offset))
     };
     addresses.iter().map_while(place).collect()
-}
-
-/// The addresses of the functions that are compared, four at most: the
-/// processor has no more breakpoints.
-fn allocator_of(pid: u32, library: &str) -> HashMap<String, u64> {
-    let code = code_of(pid);
-    let (_, _, _, path) = code.iter().find(|it| it.3.contains(library)).unwrap();
-    let summary = elf::inspect(&std::fs::read(path).unwrap()).unwrap();
-    let functions = (summary.functions.iter())
-        .filter(|it| ["malloc", "calloc", "realloc", "posix_memalign"].contains(&&*it.name));
-    functions
-        .map(|function| {
-            let inside = |it: &&FileMapping| {
-                it.3 == *path && (it.2..it.2 + it.1 - it.0).contains(&function.file_offset)
-            };
-            let (start, _, offset, _) = code.iter().find(inside).unwrap();
-            (function.name.clone(), start + function.file_offset - offset)
-        })
-        .collect()
 }
 
 /// Where a program's stacks are compared.

@@ -8,8 +8,14 @@ use std::{
     process::{Command, Stdio},
 };
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tracer::symbolize::elf;
 
 use super::{Process, programs_dir};
 
@@ -73,7 +79,17 @@ impl Gdb {
     /// The return addresses of each further call, from its caller outwards.
     #[must_use]
     pub fn stacks(&mut self) -> Vec<Vec<u64>> {
-        self.say(&json!("go"));
+        self.all_that_is_said("go")
+    }
+
+    /// The same with registers and stack.
+    #[must_use]
+    pub fn recorded(&mut self) -> Vec<RecordedStack> {
+        self.all_that_is_said("record")
+    }
+
+    fn all_that_is_said<T: DeserializeOwned>(&mut self, command: &str) -> Vec<T> {
+        self.say(&json!(command));
         let mut stacks = Vec::new();
         loop {
             match self.hear() {
@@ -97,6 +113,37 @@ impl Gdb {
         let read = self.connection.read_line(&mut line).unwrap();
         assert!(read > 0, "gdb ended: {}", self.gdb.errors_so_far());
         serde_json::from_str(&line).unwrap()
+    }
+}
+
+/// A program's stack as it called a function, and as gdb sees it.
+#[derive(Debug, Deserialize)]
+pub struct RecordedStack {
+    /// rsp, at the return address.
+    pub stack_pointer: u64,
+    /// rbp.
+    pub frame_pointer: u64,
+    /// The address that the stack's bytes begin with, below rsp.
+    pub stack_start: u64,
+    /// What stands from there on, in base 64.
+    #[serde(deserialize_with = "from_base64")]
+    pub stack: Vec<u8>,
+    /// Return addresses, from the function's caller outwards.
+    pub callers: Vec<u64>,
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(text: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(text)?;
+    BASE64_STANDARD.decode(text).map_err(D::Error::custom)
+}
+
+impl RecordedStack {
+    /// A word of it.
+    #[must_use]
+    pub fn word(&self, address: u64) -> Option<u64> {
+        let from = usize::try_from(address.checked_sub(self.stack_start)?).ok()?;
+        let word = self.stack.get(from..)?.first_chunk()?;
+        Some(u64::from_le_bytes(*word))
     }
 }
 
@@ -124,6 +171,26 @@ pub fn code_of(pid: u32) -> Vec<FileMapping> {
             let (start, end) = range.split_once('-')?;
             let is_code = flags.contains('x');
             is_code.then(|| (hex(start), hex(end), hex(offset), path.to_owned()))
+        })
+        .collect()
+}
+
+/// The addresses of the functions that are compared, four at most: the
+/// processor has no more breakpoints.
+#[must_use]
+pub fn allocator_of(pid: u32, library: &str) -> HashMap<String, u64> {
+    let code = code_of(pid);
+    let (_, _, _, path) = code.iter().find(|it| it.3.contains(library)).unwrap();
+    let summary = elf::inspect(&std::fs::read(path).unwrap()).unwrap();
+    let functions = (summary.functions.iter())
+        .filter(|it| ["malloc", "calloc", "realloc", "posix_memalign"].contains(&&*it.name));
+    functions
+        .map(|function| {
+            let inside = |it: &&FileMapping| {
+                it.3 == *path && (it.2..it.2 + it.1 - it.0).contains(&function.file_offset)
+            };
+            let (start, _, offset, _) = code.iter().find(inside).unwrap();
+            (function.name.clone(), start + function.file_offset - offset)
         })
         .collect()
 }

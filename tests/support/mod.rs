@@ -14,7 +14,7 @@ mod talk;
 pub use compare::{assert_exact, by_function, lost, total_of};
 pub use compile::{Build, build, build_with, is_prebuilt, program_path, programs_dir, target_dir};
 pub use count::{Count, Tally};
-pub use gdb::{FileMapping, Gdb, code_of};
+pub use gdb::{FileMapping, Gdb, RecordedStack, allocator_of, code_of};
 pub use memtrace::{Finished, Memtrace, binary, cannot_trace, memtrace, run_memtrace};
 pub use node::node;
 pub use process::{DEADLINE, Process, has_program, run_tool, wait_until};
