@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod collect;
+pub mod heap;
 pub mod model;
 pub mod probe;
 pub mod render;

@@ -31,6 +31,9 @@ pub struct Arguments {
 pub enum Command {
     /// Start a program and trace it from its first allocation.
     Run(Run),
+    /// One look at a process's heap, without tracing: what is in use, what is free
+    /// and stays resident all the same, and on which pages.
+    Heap(Heap),
     /// Render a recording again, on any machine.
     Report(Report),
     /// Trace a bundled program that leaks, and show the picture.
@@ -147,6 +150,23 @@ impl Trace {
             mappings: !self.no_mappings,
         }
     }
+}
+
+#[derive(Args, Debug)]
+pub struct Heap {
+    /// Process to look at, as this shell sees it. It is neither stopped nor changed.
+    #[arg(short, long)]
+    pub pid: u32,
+    /// Print everything as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Draw the heap's pages as a picture, into this file.
+    #[arg(short, long, value_name = "FILE.svg")]
+    pub output: Option<PathBuf>,
+    /// Stop the process while its heap is read, for a second a few GiB: all figures
+    /// are of one moment then. It is told for how long.
+    #[arg(long)]
+    pub freeze: bool,
 }
 
 #[derive(Args, Debug)]

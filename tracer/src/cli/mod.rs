@@ -6,6 +6,7 @@ mod attach;
 mod demo;
 mod doctor;
 mod floor;
+mod heap;
 mod manual;
 mod outcome;
 mod printer;
@@ -20,7 +21,7 @@ use clap::Parser as _;
 use arguments::{Arguments, Command};
 use printer::Printer;
 
-use crate::{probe::canary, symbolize::worker};
+use crate::{collect::heap as heap_look, probe::canary, symbolize::worker};
 
 /// Runs what the command line asks for.
 #[must_use]
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
     let printer = Printer::new();
     let result = match arguments.command {
         Some(Command::Run(run)) => run::run(&run, &printer),
+        Some(Command::Heap(heap)) => heap::run(&heap, &printer),
         Some(Command::Report(report)) => report::run(&report, &printer),
         Some(Command::Demo(demo)) => demo::run(&demo, &printer),
         Some(Command::Doctor) => doctor::run(&printer),
@@ -52,7 +54,12 @@ pub fn main() -> ExitCode {
 
 /// The children that memtrace starts of itself.
 fn become_child() -> Option<ExitCode> {
-    if let Some(code) = worker::run_if_asked() {
+    let children = [
+        worker::run_if_asked,
+        heap_look::run_if_asked,
+        heap_look::guard_if_asked,
+    ];
+    if let Some(code) = children.into_iter().find_map(|run_if_asked| run_if_asked()) {
         return Some(code);
     }
     match std::env::args().nth(1)?.as_str() {

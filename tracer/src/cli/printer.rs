@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use crate::{
     collect::Coverage,
-    model::Report,
+    model::{Report, heap::Heap},
     probe::features::{Check, State},
     render::{self, text::Page},
 };
@@ -72,6 +72,15 @@ impl Printer {
         } else {
             std::io::stdout().write_all(text.as_bytes())
         };
+    }
+
+    /// One look at a heap, as text.
+    pub fn heap(&self, heap: &Heap) {
+        let page = Page {
+            columns: self.columns(),
+            colour: std::io::stdout().is_terminal(),
+        };
+        self.text(render::heap::text(heap, page).as_bytes());
     }
 
     /// A text of our own, as it is.

@@ -251,7 +251,7 @@ impl Mappings {
 
 /// Opens the file behind a mapping: by the mapping itself, which works for
 /// deleted files and in other mount namespaces, else by its path there.
-fn open_mapped(pid: u32, line: &maps::Line<'_>, room: bool) -> MappedFile {
+pub(super) fn open_mapped(pid: u32, line: &maps::Line<'_>, room: bool) -> MappedFile {
     let by_mapping = format!("/proc/{pid}/map_files/{:x}-{:x}", line.start, line.end);
     let file = room.then(|| open_regular(Path::new(&by_mapping))).flatten();
     let identity = file

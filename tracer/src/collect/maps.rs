@@ -11,6 +11,8 @@ pub struct Line<'text> {
     pub start: u64,
     /// First address behind it.
     pub end: u64,
+    /// Whether it can be written.
+    pub writable: bool,
     /// Whether code in it can run.
     pub executable: bool,
     /// Whether it may be touched at all (not `PROT_NONE`).
@@ -44,6 +46,7 @@ fn line(text: &[u8]) -> Option<Line<'_>> {
     Some(Line {
         start: hexadecimal(start)?,
         end: hexadecimal(end)?,
+        writable: permissions.get(1) == Some(&b'w'),
         executable: permissions.get(2) == Some(&b'x'),
         usable: !permissions.starts_with(b"---"),
         shared: permissions.get(3) == Some(&b's'),

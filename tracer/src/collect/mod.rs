@@ -11,6 +11,7 @@ mod finish;
 mod floor;
 mod follow;
 mod footprint;
+pub mod heap;
 mod javascript;
 mod launch;
 mod look;

@@ -5,6 +5,7 @@
 //! readers ignore what they do not know.
 
 mod frame;
+pub mod heap;
 mod loss;
 mod mappings;
 mod process;

@@ -17,6 +17,7 @@ pub mod pagemap_scan;
 mod perf;
 pub mod placement;
 mod programs;
+pub mod remote_memory;
 mod sys;
 
 pub use attach::{Attached, Point};

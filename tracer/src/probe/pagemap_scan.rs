@@ -13,6 +13,31 @@ pub struct Region {
     categories: u64,
 }
 
+impl Region {
+    /// What its pages are, where [`states`] was asked.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        if self.categories & PAGE_IS_PFNZERO != 0 {
+            Kind::Zero
+        } else if self.categories & PAGE_IS_PRESENT != 0 {
+            Kind::Resident
+        } else {
+            Kind::Swapped
+        }
+    }
+}
+
+/// What a page that is not absent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It has a page frame of its own or shares one.
+    Resident,
+    /// It is the zero page.
+    Zero,
+    /// It is in swap.
+    Swapped,
+}
+
 /// `struct pm_scan_arg`
 #[repr(C)]
 #[derive(Default)]
@@ -40,6 +65,7 @@ pub struct Found {
 }
 
 const PAGE_IS_PRESENT: u64 = 1 << 3;
+const PAGE_IS_SWAPPED: u64 = 1 << 4;
 const PAGE_IS_PFNZERO: u64 = 1 << 5;
 /// `_IOWR('f', 16, struct pm_scan_arg)`
 const PAGEMAP_SCAN: libc::Ioctl = 0xc060_6610;
@@ -49,16 +75,42 @@ const PAGEMAP_SCAN: libc::Ioctl = 0xc060_6610;
 /// # Errors
 /// `ENOTTY`: the kernel is older.
 pub fn resident(pagemap: &File, start: u64, end: u64, regions: &mut [Region]) -> io::Result<Found> {
+    let arguments = Arguments {
+        category_inverted: PAGE_IS_PFNZERO,
+        category_mask: PAGE_IS_PRESENT | PAGE_IS_PFNZERO,
+        return_mask: PAGE_IS_PRESENT,
+        ..Arguments::default()
+    };
+    scan(pagemap, start, end, regions, arguments)
+}
+
+/// The pages of `[start, end)` that are not absent, by [`Region::kind`].
+///
+/// # Errors
+/// `ENOTTY`: the kernel is older.
+pub fn states(pagemap: &File, start: u64, end: u64, regions: &mut [Region]) -> io::Result<Found> {
+    let arguments = Arguments {
+        category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+        return_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_PFNZERO,
+        ..Arguments::default()
+    };
+    scan(pagemap, start, end, regions, arguments)
+}
+
+fn scan(
+    pagemap: &File,
+    start: u64,
+    end: u64,
+    regions: &mut [Region],
+    what: Arguments,
+) -> io::Result<Found> {
     let mut arguments = Arguments {
         size: size_of::<Arguments>() as u64,
         start,
         end,
         vec: regions.as_mut_ptr() as u64,
         vec_len: regions.len() as u64,
-        category_inverted: PAGE_IS_PFNZERO,
-        category_mask: PAGE_IS_PRESENT | PAGE_IS_PFNZERO,
-        return_mask: PAGE_IS_PRESENT,
-        ..Arguments::default()
+        ..what
     };
     // SAFETY: the structure is the kernel's, and the vector as long as it says.
     let found = unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN, &raw mut arguments) };

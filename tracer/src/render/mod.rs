@@ -7,6 +7,8 @@
 
 pub mod flamegraph;
 pub mod folded;
+pub mod heap;
+pub mod heap_map;
 pub mod invariants;
 pub mod json;
 mod layout;

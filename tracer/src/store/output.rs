@@ -123,6 +123,14 @@ impl OutputDir {
         }
     }
 
+    /// Writes one output of any name.
+    ///
+    /// # Errors
+    /// [`OutputError`].
+    pub fn write_one(&self, name: &str, content: &[u8]) -> Result<PathBuf, OutputError> {
+        self.write(name, |file| file.write_all(content))
+    }
+
     fn prepare(&self) -> Result<(), OutputError> {
         let failed = |errno: Errno| OutputError::from_io(&self.path, errno.into());
         let found = fs::fstat(&self.directory).map_err(failed)?.st_uid;

@@ -15,7 +15,7 @@ mod mapping;
 pub mod open;
 pub mod perf_map;
 mod protocol;
-mod sandbox;
+pub(crate) mod sandbox;
 mod text;
 pub mod unwind_table;
 pub mod v8;

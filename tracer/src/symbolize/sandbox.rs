@@ -54,7 +54,7 @@ pub enum SandboxError {
 }
 
 /// Closes every file but the standard streams.
-pub(super) fn close_inherited_files() {
+pub(crate) fn close_inherited_files() {
     // SAFETY: nothing in this process has opened a file yet; inherited ones
     // belong to no Rust object. Without this call (before Linux 5.9) nothing
     // happens, and the parent's files are close-on-exec anyway.
@@ -68,7 +68,7 @@ pub(super) fn close_inherited_files() {
 /// There is no death signal from the parent: it would follow the parent's
 /// *thread*, and blocking threads come and go. The closed socket ends the worker,
 /// and within a request [`end_after`].
-pub(super) fn enter() -> Result<(), SandboxError> {
+pub(crate) fn enter() -> Result<(), SandboxError> {
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, 0)?;
     limit(Resource::Memlock, 0)?;
@@ -81,7 +81,7 @@ pub(super) fn enter() -> Result<(), SandboxError> {
 }
 
 /// Ends the process by SIGALRM after this many seconds; 0 takes that back.
-pub(super) fn end_after(seconds: u32) {
+pub(crate) fn end_after(seconds: u32) {
     // SAFETY: sets this process's timer; SIGALRM is not handled.
     unsafe {
         libc::alarm(seconds);

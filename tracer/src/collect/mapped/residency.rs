@@ -7,13 +7,17 @@
 
 use std::{collections::HashMap, fs::File, io, os::unix::fs::FileExt as _};
 
-use crate::probe::pagemap_scan::{self, Region};
+use crate::{
+    heap::PageState,
+    probe::pagemap_scan::{self, Kind, Region},
+};
 
 /// Bytes of a page: x86-64's.
 pub const PAGE: u64 = 4096;
 /// Pages read at once.
 const BATCH: usize = 1 << 15;
 const PRESENT: u64 = 1 << 63;
+const SWAPPED: u64 = 1 << 62;
 const FILE_OR_SHARED: u64 = 1 << 61;
 const EXCLUSIVE: u64 = 1 << 56;
 const FRAME: u64 = (1 << 55) - 1;
@@ -67,6 +71,58 @@ impl Residency {
             at = found.walked_to;
         }
         Ok(bytes)
+    }
+
+    /// The states of the pages from `start` on, as numbers of [`PageState`]; pages
+    /// of nothing are absent.
+    pub fn states(&mut self, start: u64, states: &mut [u8]) -> io::Result<()> {
+        states.fill(PageState::Absent as u8);
+        if self.can_scan {
+            match self.scan_states(start, states) {
+                Err(error) if is_unsupported(&error) => self.can_scan = false,
+                result => return result,
+            }
+        }
+        self.read_states(start, states)
+    }
+
+    fn scan_states(&self, start: u64, states: &mut [u8]) -> io::Result<()> {
+        let mut regions = [Region::default(); 512];
+        let end = start + states.len() as u64 * PAGE;
+        let mut at = start;
+        while at < end {
+            let found = pagemap_scan::states(&self.pagemap, at, end, &mut regions)?;
+            for region in regions.iter().take(found.regions) {
+                let state = match region.kind() {
+                    Kind::Resident => PageState::Resident,
+                    Kind::Zero => PageState::Absent,
+                    Kind::Swapped => PageState::Swapped,
+                };
+                let page = |address: u64| (address.saturating_sub(start) / PAGE) as usize;
+                let pages = states.get_mut(page(region.start)..page(region.end));
+                pages.unwrap_or_default().fill(state as u8);
+            }
+            if found.walked_to <= at {
+                break;
+            }
+            at = found.walked_to;
+        }
+        Ok(())
+    }
+
+    fn read_states(&mut self, start: u64, states: &mut [u8]) -> io::Result<()> {
+        let mut buffer = vec![0; states.len() * 8];
+        let read = self.pagemap.read_at(&mut buffer, start / PAGE * 8)? / 8;
+        let (entries, _) = buffer.as_chunks::<8>();
+        for (entry, state) in entries.iter().take(read).zip(states) {
+            let entry = u64::from_ne_bytes(*entry);
+            if entry & PRESENT != 0 && !self.is_zero(entry) {
+                *state = PageState::Resident as u8;
+            } else if entry & SWAPPED != 0 {
+                *state = PageState::Swapped as u8;
+            }
+        }
+        Ok(())
     }
 
     fn read(&mut self, start: u64, end: u64) -> io::Result<u64> {
@@ -153,6 +209,11 @@ mod tests {
         for may_scan in [true, false] {
             let mut residency = Residency::open(std::process::id(), may_scan).unwrap();
             assert_eq!(residency.bytes(start as u64, end).unwrap(), written);
+            let mut states = vec![9; PAGES];
+            residency.states(start as u64, &mut states).unwrap();
+            for (page, state) in states.into_iter().enumerate() {
+                assert_eq!(state, u8::from(page % 3 == 0 && page % 2 == 0), "{page}");
+            }
         }
     }
 }

@@ -1,0 +1,92 @@
+//! Starts a heap worker, hands it its job, and answers it until it is done.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::protocol::{self, Job, Outcome, Question, SHARED_BYTES, SUBCOMMAND};
+use super::source::Source;
+use crate::{heap::WalkError, model::heap::Walked, probe::remote_memory::SharedMemory};
+
+/// Between two questions: the walk over a window takes a millisecond.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeapWorkerError {
+    /// The child could not be started, or could not lock itself in.
+    #[error("the heap worker did not start: {0}")]
+    NotStarted(String),
+    /// It died, or said what makes no sense; it was killed then.
+    #[error("the heap worker failed ({0})")]
+    Failed(io::Error, Option<ExitStatus>),
+    /// There is no heap to tell of.
+    #[error(transparent)]
+    Refused(#[from] WalkError),
+}
+
+/// A heap, and what reading it cost.
+pub struct Done {
+    pub walked: Walked,
+    pub copied_bytes: u64,
+    pub time: Duration,
+}
+
+/// Ends the child when the walk ends, however that is.
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _already_dead = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// Walks a process's heap in a worker.
+pub fn walk(pid: u32, job: &Job) -> Result<Done, HeapWorkerError> {
+    let not_started = |error: io::Error| HeapWorkerError::NotStarted(error.to_string());
+    let (file, shared) = SharedMemory::create(SHARED_BYTES).map_err(not_started)?;
+    let mut source = Source::open(pid, shared).map_err(not_started)?;
+    let (mut socket, childs) = UnixStream::pair().map_err(not_started)?;
+    for limit in [UnixStream::set_read_timeout, UnixStream::set_write_timeout] {
+        limit(&socket, Some(ANSWER_TIMEOUT)).map_err(not_started)?;
+    }
+    let child = Command::new("/proc/self/exe")
+        .arg0("memtrace")
+        .arg(SUBCOMMAND)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(OwnedFd::from(childs)))
+        .stdout(Stdio::from(file))
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map_err(not_started)?;
+    let mut worker = Worker(child);
+    let started = Instant::now();
+    let outcome = serve(&mut socket, &mut source, job)
+        .map_err(|error| HeapWorkerError::Failed(error, worker.0.try_wait().ok().flatten()))?;
+    match outcome {
+        Outcome::Walked(walked) => Ok(Done {
+            walked: *walked,
+            copied_bytes: source.copied_bytes,
+            time: started.elapsed(),
+        }),
+        Outcome::Refused(refusal) => Err(refusal.into()),
+        Outcome::NoSandbox(reason) => Err(HeapWorkerError::NotStarted(reason)),
+    }
+}
+
+fn serve(socket: &mut UnixStream, source: &mut Source, job: &Job) -> io::Result<Outcome> {
+    protocol::send(socket, job)?;
+    loop {
+        match Question::receive(socket)? {
+            Question::Done => return protocol::receive(socket),
+            question => source.answer(question).send(socket)?,
+        }
+    }
+}

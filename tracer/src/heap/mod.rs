@@ -1,0 +1,26 @@
+//! glibc's heap, walked from outside: which chunks are in use, which are free,
+//! and which pages that leaves resident for nothing.
+//!
+//! Pure over a [`Memory`]: nothing here reads a process. What is read is the
+//! target's to forge, so every size, link and count is checked and every loop has
+//! a bound; a heap that contradicts itself is told as such (see [`crate::model::heap::Quality`]).
+//!
+//! Facts and their sources: docs/heap.md.
+
+mod arena;
+mod layout;
+mod lists;
+mod mapped;
+pub mod maps;
+pub mod memory;
+mod occupancy;
+mod pages;
+mod region;
+mod resync;
+mod walk;
+mod whole;
+
+pub use layout::{Layout, UnknownVersion, Version};
+pub use maps::{Kind, Mapping, Mappings};
+pub use memory::{Lost, Memory, PageState};
+pub use whole::{WalkError, walk};

@@ -1,0 +1,392 @@
+//! All of a process's heap: every arena, every region, mapped chunks, caches.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    arena::{self, Arena, Heap, Parameters},
+    layout::{Layout, UnknownVersion, Version},
+    lists::{Cached, Words, cached_chunks, fast_chunks},
+    mapped,
+    maps::{Kind, Mappings},
+    memory::{Lost, Memory, PAGE},
+    occupancy::Counter,
+    pages::{PAGES_MAX, Page, Pages},
+    region::{Region, SIZES, Tally},
+    walk::{self, Ground},
+};
+use crate::model::heap as model;
+
+/// `NONCONTIGUOUS_BIT` of an arena's flags.
+const NOT_CONTIGUOUS: u32 = 2;
+
+/// Why there is no heap to tell of.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum WalkError {
+    /// Another release than those whose structures are known.
+    #[error(transparent)]
+    UnknownVersion(#[from] UnknownVersion),
+    /// Nothing in the library's data is a main arena.
+    #[error(
+        "glibc's main arena cannot be found in its data: another build of it, or its memory is damaged"
+    )]
+    NoArena,
+    /// Nothing was ever allocated.
+    #[error("glibc's malloc has not been used in this process: another allocator may be")]
+    Unused,
+    /// The reader is gone.
+    #[error("the process's memory can no longer be read")]
+    Lost,
+}
+
+impl From<Lost> for WalkError {
+    fn from(_: Lost) -> Self {
+        Self::Lost
+    }
+}
+
+/// Walks everything.
+///
+/// # Errors
+/// See [`WalkError`]. A heap that contradicts itself is no error: its
+/// [`model::Quality`] says so.
+pub fn walk<M: Memory>(
+    memory: &mut M,
+    version: Version,
+    mappings: &Mappings,
+) -> Result<model::Walked, WalkError> {
+    let layout = Layout::of(version)?;
+    let main = arena::find_main(memory, &layout, mappings)?;
+    let parameters = arena::find_parameters(memory, &layout, mappings)?;
+    let mut whole = Whole {
+        layout,
+        mappings,
+        parameters: parameters.unwrap_or_default(),
+        quality: model::Quality {
+            has_no_parameters: parameters.is_none(),
+            ..model::Quality::default()
+        },
+        walked: Vec::new(),
+        candidates: Vec::new(),
+        pages_left: PAGES_MAX,
+    };
+    let heap_bytes = arena::heap_bytes(&layout, &whole.parameters);
+    let (arenas, is_closed) = arena::ring(memory, &layout, main, heap_bytes)?;
+    whole.quality.arenas_cut_off += u64::from(!is_closed);
+    for (index, arena) in arenas.iter().enumerate() {
+        whole.arena(memory, index, arena, heap_bytes)?;
+    }
+    Ok(whole.finish(memory, &arenas, heap_bytes)?)
+}
+
+/// A region that was walked.
+struct Walked {
+    arena: usize,
+    region: Region,
+    pages: Pages,
+    tally: Tally,
+}
+
+struct Whole<'a> {
+    layout: Layout,
+    mappings: &'a Mappings,
+    parameters: Parameters,
+    quality: model::Quality,
+    walked: Vec<Walked>,
+    candidates: Vec<u64>,
+    pages_left: usize,
+}
+
+impl Whole<'_> {
+    fn arena<M: Memory>(
+        &mut self,
+        memory: &mut M,
+        index: usize,
+        arena: &Arena,
+        heap_bytes: u64,
+    ) -> Result<(), Lost> {
+        self.quality.broken_bins += arena.broken_bins as u64;
+        let mut words = Words::new(memory);
+        let (fast, cut_off) =
+            fast_chunks(&mut words, &self.layout, self.mappings, &arena.fastbins)?;
+        self.quality.lists_cut_off += cut_off;
+        let regions = match arena.is_main {
+            true => self.of_break(arena),
+            false => {
+                let (heaps, is_whole) =
+                    arena::heaps(memory, &self.layout, self.mappings, arena, heap_bytes)?;
+                self.quality.arenas_cut_off += u64::from(!is_whole);
+                heaps.iter().map(|heap| region_of(heap, arena)).collect()
+            }
+        };
+        for region in regions {
+            self.region(memory, index, region, &fast)?;
+        }
+        Ok(())
+    }
+
+    /// What the main arena has of `brk`.
+    fn of_break(&self, arena: &Arena) -> Vec<Region> {
+        let mut heap = self.mappings.of(Kind::Break);
+        let Some(first) = heap.next() else {
+            return Vec::new();
+        };
+        let end = heap.fold(
+            first.end,
+            |end, it| if it.start == end { it.end } else { end },
+        );
+        let known = self.parameters.heap_start;
+        let start = match (first.start..end).contains(&known) {
+            true => known,
+            false => first.start,
+        };
+        if !(start..end).contains(&arena.top) && arena.flags & NOT_CONTIGUOUS == 0 {
+            return Vec::new();
+        }
+        vec![Region {
+            start,
+            first_chunk: start.next_multiple_of(16),
+            end,
+            top: arena.top,
+            is_main: true,
+            is_break: true,
+            step: self.parameters.transparent_huge_page.max(PAGE),
+        }]
+    }
+
+    fn region<M: Memory>(
+        &mut self,
+        memory: &mut M,
+        arena: usize,
+        mut region: Region,
+        fast: &[u64],
+    ) -> Result<(), Lost> {
+        let most = self.pages_left as u64 * PAGE;
+        // What is beyond is missing from the arena's bytes, and told so.
+        region.end = region
+            .end
+            .min((region.start & !(PAGE - 1)).saturating_add(most));
+        if region.first_chunk >= region.end {
+            return Ok(());
+        }
+        let mut pages = Pages::new(memory, region.start, region.end)?;
+        self.pages_left -=
+            ((region.end - pages.start()).div_ceil(PAGE) as usize).min(self.pages_left);
+        let ground = Ground {
+            layout: &self.layout,
+            region,
+            fast,
+        };
+        let tally = walk::walk(memory, &ground, &mut pages, &mut self.candidates)?;
+        self.walked.push(Walked {
+            arena,
+            region,
+            pages,
+            tally,
+        });
+        Ok(())
+    }
+
+    fn finish<M: Memory>(
+        mut self,
+        memory: &mut M,
+        arenas: &[Arena],
+        heap_bytes: u64,
+    ) -> Result<model::Walked, Lost> {
+        self.walked.sort_by_key(|it| it.region.start);
+        let cached = cached_chunks(
+            &mut Words::new(memory),
+            &self.layout,
+            self.mappings,
+            &self.candidates,
+        )?;
+        self.quality.lists_cut_off += cached.cut_off;
+        self.give_back_cached(&cached);
+        let mapped = self.mapped(memory, heap_bytes)?;
+        let pages = self
+            .walked
+            .iter()
+            .map(|it| (it.pages.end() - it.pages.start()) / PAGE);
+        let mut counter = Counter::new(pages.sum());
+        let mut result = model::Walked {
+            version: format!("{}.{}", self.layout.version.0, self.layout.version.1),
+            arenas: arenas.iter().map(described).collect(),
+            caches: cached.caches.len() as u64,
+            free_by_size: vec![0; SIZES],
+            ..model::Walked::default()
+        };
+        let mut all = Tally::default();
+        for walked in &self.walked {
+            if let Some(arena) = result.arenas.get_mut(walked.arena) {
+                arena.regions += 1;
+                arena.chunks += walked.tally.chunks;
+                arena.trimmable_bytes += walked.tally.trimmable_bytes;
+                arena.pages += fold(walked, &mut counter);
+            }
+            counter.end_region(walked.region.start);
+            add(&mut all, &walked.tally);
+            result
+                .spans
+                .push((walked.region.start & !(PAGE - 1), walked.tally.end));
+        }
+        result.spans.extend(mapped.iter().copied());
+        result.spans.sort_unstable();
+        result.mapped = mapped::weigh(memory, &mapped)?;
+        for (bytes, more) in result.free_by_size.iter_mut().zip(&all.free_by_size) {
+            *bytes = *more;
+        }
+        result.largest_free = std::mem::take(&mut all.runs);
+        result.occupancy = counter.finish();
+        self.judge(memory, &mut result, &all)?;
+        Ok(result)
+    }
+
+    /// Threads' caches hold chunks that look as if in use, and are themselves some.
+    fn give_back_cached(&mut self, cached: &Cached) {
+        for &(address, size) in &cached.chunks {
+            match holder(&mut self.walked, address) {
+                Some(walked) => {
+                    let chunks = &mut walked.tally.chunks;
+                    chunks.live_count = chunks.live_count.saturating_sub(1);
+                    chunks.live_bytes = chunks.live_bytes.saturating_sub(size - 8);
+                    chunks.overhead_bytes = chunks.overhead_bytes.saturating_sub(8);
+                    chunks.cached_count += 1;
+                    chunks.cached_bytes += size;
+                    walked.pages.give_back(address + 8, address + size + 8);
+                }
+                None => self.quality.misplaced += 1,
+            }
+        }
+        let bytes = self.layout.cache.chunk - 8;
+        for cache in &cached.caches {
+            if let Some(walked) = holder(&mut self.walked, *cache) {
+                let chunks = &mut walked.tally.chunks;
+                chunks.live_count = chunks.live_count.saturating_sub(1);
+                chunks.live_bytes = chunks.live_bytes.saturating_sub(bytes);
+                chunks.overhead_bytes += bytes;
+            }
+        }
+    }
+
+    fn mapped<M: Memory>(
+        &mut self,
+        memory: &mut M,
+        heap_bytes: u64,
+    ) -> Result<Vec<mapped::Span>, Lost> {
+        let mut claimed: Vec<(u64, u64)> = (self.walked.iter())
+            .map(|it| match it.region.is_main {
+                true => (it.region.start & !(PAGE - 1), it.tally.end),
+                false => (it.region.start, it.region.start + heap_bytes),
+            })
+            .collect();
+        claimed.sort_unstable();
+        let expected = (!self.quality.has_no_parameters).then_some(self.parameters.mapped_count);
+        let found = mapped::find(memory, &self.layout, self.mappings, &claimed, expected)?;
+        self.quality.missing_mapped =
+            expected.map_or(0, |expected| expected as i64 - found.len() as i64);
+        Ok(found)
+    }
+
+    fn judge<M: Memory>(
+        &self,
+        memory: &mut M,
+        result: &mut model::Walked,
+        all: &Tally,
+    ) -> Result<(), Lost> {
+        let mut quality = self.quality;
+        quality.retries = all.retries;
+        quality.breaks = all.breaks;
+        quality.wrong_footers = all.wrong_footers;
+        quality.adjacent_free = all.adjacent_free;
+        quality.misplaced += all.misplaced;
+        for arena in &mut result.arenas {
+            let walked = arena.chunks.total();
+            quality.unknown_bytes += arena.chunks.unknown_bytes;
+            // It may have grown while it was walked.
+            if walked != arena.system_bytes
+                && let Some(now) = arena::read(memory, &self.layout, arena.address, arena.is_main)?
+            {
+                arena.system_bytes = now.system_bytes;
+            }
+            quality.missing_bytes += (arena.system_bytes as i64).wrapping_sub(walked as i64);
+        }
+        let clean = model::Quality {
+            is_clean: false,
+            retries: quality.retries,
+            ..model::Quality::default()
+        };
+        quality.is_clean = quality == clean;
+        result.quality = quality;
+        Ok(())
+    }
+}
+
+fn region_of(heap: &Heap, arena: &Arena) -> Region {
+    Region {
+        start: heap.start,
+        first_chunk: heap.first_chunk,
+        end: heap.end,
+        top: arena.top,
+        is_main: false,
+        is_break: false,
+        step: PAGE,
+    }
+}
+
+fn described(arena: &Arena) -> model::Arena {
+    model::Arena {
+        address: arena.address,
+        is_main: arena.is_main,
+        system_bytes: arena.system_bytes,
+        ..model::Arena::default()
+    }
+}
+
+fn holder(walked: &mut [Walked], address: u64) -> Option<&mut Walked> {
+    let index = walked.partition_point(|it| it.tally.end <= address);
+    walked
+        .get_mut(index)
+        .filter(|it| it.region.first_chunk <= address)
+}
+
+fn fold(walked: &Walked, counter: &mut Counter) -> model::Pages {
+    let mut sums = model::Pages::default();
+    let pages = walked
+        .tally
+        .end
+        .saturating_sub(walked.pages.start())
+        .div_ceil(PAGE);
+    for page in walked.pages.iter().take(pages as usize) {
+        counter.add(page);
+        match page {
+            Page::Absent => sums.absent_bytes += PAGE,
+            Page::Swapped => sums.swapped_bytes += PAGE,
+            Page::Unknown => sums.unknown_bytes += PAGE,
+            Page::Used(0) => sums.empty_bytes += PAGE,
+            Page::Used(used) => {
+                let used = u64::from(used);
+                sums.used_bytes += used;
+                sums.pinned_bytes += PAGE - used;
+                sums.pinning_pages += u64::from(used < PAGE);
+            }
+        }
+    }
+    sums.resident_bytes =
+        sums.unknown_bytes + sums.empty_bytes + sums.used_bytes + sums.pinned_bytes;
+    sums
+}
+
+fn add(all: &mut Tally, tally: &Tally) {
+    all.retries += tally.retries;
+    all.breaks += tally.breaks;
+    all.wrong_footers += tally.wrong_footers;
+    all.adjacent_free += tally.adjacent_free;
+    all.misplaced += tally.misplaced;
+    all.free_by_size.resize(SIZES, 0);
+    for (bytes, more) in all.free_by_size.iter_mut().zip(&tally.free_by_size) {
+        *bytes += more;
+    }
+    for run in &tally.runs {
+        all.keep(*run);
+    }
+}
