@@ -11,6 +11,7 @@ mod bad_input;
 mod exact;
 mod follow;
 mod friendly;
+mod heap;
 mod hostile;
 mod javascript;
 mod life;

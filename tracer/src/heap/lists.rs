@@ -108,23 +108,31 @@ pub fn fast_chunks<M: Memory>(
     Ok((chunks, cut_off))
 }
 
-/// Whether what stands in a chunk of the right size can be a thread's cache that
-/// is not empty: the words from its first one on.
+/// A chunk in use that may be a thread's cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Where it stands.
+    pub chunk: u64,
+    /// It is the first chunk of a heap, where the first thread's cache is: it is
+    /// one also when it is empty.
+    pub is_first: bool,
+}
+
+/// Whether what stands in a chunk of the right size can be a thread's cache, and
+/// if so whether something is in it: the words from its first one on.
 #[must_use]
-pub fn looks_like_cache(layout: &Layout, bytes: &[u8]) -> bool {
+pub fn looks_like_cache(layout: &Layout, bytes: &[u8]) -> Option<bool> {
     let cache = &layout.cache;
     let counts = cache.lists * cache.count_bytes;
     let mut any = false;
     let mut free_slots = None;
     for list in 0..cache.lists {
-        let Some(first) = word_at(bytes, counts.next_multiple_of(8) + list * 8) else {
-            return false;
-        };
+        let first = word_at(bytes, counts.next_multiple_of(8) + list * 8)?;
         let count = match cache.count_bytes {
             1 => bytes.get(list).map(|it| u16::from(*it)),
             _ => (bytes.get(list * 2..list * 2 + 2)).map(|it| u16::from_le_bytes([it[0], it[1]])),
         };
-        let Some(count) = count else { return false };
+        let count = count?;
         let agrees = match (cache.counts_free_slots, first) {
             (false, _) => (count == 0) == (first == 0),
             // All empty lists have the same number of slots.
@@ -132,11 +140,11 @@ pub fn looks_like_cache(layout: &Layout, bytes: &[u8]) -> bool {
             (true, _) => free_slots.is_none_or(|all| count < all),
         };
         if !agrees || !first.is_multiple_of(16) {
-            return false;
+            return None;
         }
         any |= first != 0;
     }
-    any
+    Some(any)
 }
 
 /// What the caches hold.
@@ -155,19 +163,21 @@ pub fn cached_chunks<M: Memory>(
     words: &mut Words<'_, M>,
     layout: &Layout,
     mappings: &Mappings,
-    candidates: &[u64],
+    candidates: &[Candidate],
 ) -> Result<Cached, Lost> {
     let mut cached = Cached::default();
     let mut keys: HashMap<u64, Vec<usize>> = HashMap::new();
     let mut found: Vec<(u64, Vec<Chunk>, u64)> = Vec::new();
     let mut left = CACHED_CHUNKS_MAX;
-    for &candidate in candidates {
-        let Some((chunks, key, cut_off)) = of_one(words, layout, mappings, candidate, &mut left)?
-        else {
-            continue;
-        };
-        keys.entry(key).or_default().push(found.len());
-        found.push((candidate, chunks, cut_off));
+    for &Candidate { chunk, is_first } in candidates {
+        match of_one(words, layout, mappings, chunk, &mut left)? {
+            Some((chunks, key, cut_off)) => {
+                keys.entry(key).or_default().push(found.len());
+                found.push((chunk, chunks, cut_off));
+            }
+            None if is_first => cached.caches.push(chunk),
+            None => {}
+        }
     }
     // One number is in all caches' chunks; what has another is no cache.
     let of_most = match layout.cache.key {

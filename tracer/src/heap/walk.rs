@@ -8,7 +8,7 @@
 
 use super::{
     layout::Layout,
-    lists::looks_like_cache,
+    lists::{Candidate, looks_like_cache},
     memory::{Lost, Memory, PAGE, WINDOW_BYTES, word_at},
     pages::Pages,
     region::{Region, Tally},
@@ -51,7 +51,7 @@ pub fn walk<M: Memory>(
     memory: &mut M,
     ground: &Ground<'_>,
     pages: &mut Pages,
-    candidates: &mut Vec<u64>,
+    candidates: &mut Vec<Candidate>,
 ) -> Result<Tally, Lost> {
     let region = &ground.region;
     let mut walker = Walker {
@@ -72,7 +72,7 @@ pub fn walk<M: Memory>(
 struct Walker<'a> {
     ground: &'a Ground<'a>,
     pages: &'a mut Pages,
-    candidates: &'a mut Vec<u64>,
+    candidates: &'a mut Vec<Candidate>,
     tally: Tally,
     /// Where the next header stands.
     at: u64,
@@ -367,11 +367,14 @@ impl Walker<'_> {
             Some(bytes) => looks_like_cache(layout, bytes),
             None => {
                 let mut copy = vec![0; length];
-                memory.read(chunk + 0x10, &mut copy)? && looks_like_cache(layout, &copy)
+                let is_read = memory.read(chunk + 0x10, &mut copy)?;
+                is_read.then(|| looks_like_cache(layout, &copy)).flatten()
             }
         };
-        if looks && self.candidates.len() < CANDIDATES_MAX {
-            self.candidates.push(chunk);
+        let is_first = chunk == self.ground.region.first_chunk;
+        let is_it = looks.is_some_and(|has_chunks| has_chunks || is_first);
+        if is_it && self.candidates.len() < CANDIDATES_MAX {
+            self.candidates.push(Candidate { chunk, is_first });
         }
         Ok(())
     }

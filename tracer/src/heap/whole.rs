@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     arena::{self, Arena, Heap, Parameters},
     layout::{Layout, UnknownVersion, Version},
-    lists::{Cached, Words, cached_chunks, fast_chunks},
+    lists::{Cached, Candidate, Words, cached_chunks, fast_chunks},
     mapped,
     maps::{Kind, Mappings},
     memory::{Lost, Memory, PAGE},
@@ -93,7 +93,7 @@ struct Whole<'a> {
     parameters: Parameters,
     quality: model::Quality,
     walked: Vec<Walked>,
-    candidates: Vec<u64>,
+    candidates: Vec<Candidate>,
     pages_left: usize,
 }
 

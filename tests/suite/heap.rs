@@ -1,0 +1,185 @@
+//! One look at a heap, against what glibc itself and the kernel say of it.
+
+use std::process::{Command, Stdio};
+
+use tests::{Program, Truth, build, memtrace, needs_tracing};
+use tracer::model::heap::{Chunks, Heap};
+
+fn look(pid: u32, more: &[&str]) -> Heap {
+    let pid = pid.to_string();
+    let output = memtrace()
+        .args(["heap", "-p", &pid, "--json"])
+        .args(more)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn chunks(heap: &Heap) -> Chunks {
+    let mut sum = Chunks::default();
+    heap.walked
+        .arenas
+        .iter()
+        .for_each(|arena| sum += arena.chunks);
+    sum
+}
+
+/// Every figure that glibc has of its own.
+fn assert_as_glibc_says(heap: &Heap, truth: &Truth, case: &str) {
+    let quality = &heap.walked.quality;
+    assert!(quality.is_clean, "{case}: {quality:?}");
+    let (chunks, mapped) = (chunks(heap), &heap.walked.mapped);
+    let system: u64 = heap.walked.arenas.iter().map(|it| it.system_bytes).sum();
+    let arenas = heap.walked.arenas.len() as u64;
+    let top = &heap.walked.arenas[0].chunks.top_bytes;
+    for (name, ours) in [
+        ("arena", system),
+        // The topmost chunk of each arena is one.
+        ("ordblks", chunks.free_count + arenas),
+        ("smblks", chunks.fast_count),
+        ("fsmblks", chunks.fast_bytes),
+        ("hblks", mapped.count),
+        ("hblkhd", mapped.bytes),
+        (
+            "fordblks",
+            chunks.free_bytes + chunks.fast_bytes + chunks.top_bytes,
+        ),
+        (
+            "uordblks",
+            chunks.live_bytes + chunks.overhead_bytes + chunks.cached_bytes,
+        ),
+        ("keepcost", *top),
+    ] {
+        assert_eq!(ours, truth.value(name), "{case}: {name}");
+    }
+}
+
+/// What the program holds: every block of it, to the byte. (A thread's start
+/// allocates too: its thread-local storage.)
+fn assert_as_program_says(heap: &Heap, truth: &Truth, threads: u64, case: &str) {
+    let (chunks, mapped) = (chunks(heap), &heap.walked.mapped);
+    let live = chunks.live_count + mapped.count;
+    let others = if threads > 1 {
+        0..=2 * threads + 1
+    } else {
+        0..=0
+    };
+    let theirs = live as i64 - truth.value("live") as i64;
+    assert!(others.contains(&(theirs as u64)), "{case}: {theirs} more");
+    if threads == 1 && mapped.count == 0 {
+        assert_eq!(chunks.live_bytes, truth.value("live_bytes"), "{case}");
+    }
+}
+
+/// The parts of the resident set are all of it, and it is the kernel's figure.
+fn assert_adds_up(heap: &Heap, case: &str) {
+    let split = &heap.split;
+    assert_eq!(split.unexplained_bytes, 0, "{case}: {split:?}");
+    assert_eq!(split.explained(), split.resident_bytes, "{case}");
+    for arena in &heap.walked.arenas {
+        let pages = &arena.pages;
+        let parts = pages.used_bytes + pages.empty_bytes + pages.pinned_bytes;
+        assert_eq!(parts + pages.unknown_bytes, pages.resident_bytes, "{case}");
+    }
+}
+
+fn run(shape: &str, blocks: u64, threads: u64, variables: &[(&str, &str)], more: &[&str]) {
+    let case = format!("{shape}, {threads} threads, {variables:?}");
+    let mut command = Command::new(build("heap"));
+    command.args([shape, &blocks.to_string(), &threads.to_string()]);
+    command.envs(variables.iter().copied());
+    let mut program = Program::ready_as(&mut command);
+    let truth = program.work();
+    let heap = look(truth.value("pid") as u32, more);
+    assert_as_glibc_says(&heap, &truth, &case);
+    assert_as_program_says(&heap, &truth, threads, &case);
+    assert_adds_up(&heap, &case);
+    program.talk.go();
+    let returned = program.talk.truth().value("returned");
+    let predicted = heap.trimmable_bytes();
+    // A hundredth, and the few pages that telling takes.
+    assert!(
+        predicted.abs_diff(returned) <= returned / 100 + 8 * 4096,
+        "{case}: {predicted} predicted, {returned} returned"
+    );
+    assert!(program.end().success());
+}
+
+/// Leaks, blocks freed at random and in runs, trimmed heaps, large and aligned
+/// blocks, full caches and fastbins, by one thread and by eight: exact to the
+/// byte, the resident set adds up, and `malloc_trim` returns what was predicted.
+#[test]
+fn exact_against_glibc() {
+    needs_tracing!();
+    for threads in [1, 8] {
+        for shape in ["leak", "random", "runs", "trimmed", "top", "all", "moved"] {
+            run(shape, 12_000, threads, &[], &[]);
+        }
+        for (shape, blocks) in [
+            ("large", 300),
+            ("aligned", 3000),
+            ("cached", 2000),
+            ("fast", 12_000),
+        ] {
+            run(shape, blocks, threads, &[], &[]);
+        }
+    }
+}
+
+/// Arenas that threads share, other thresholds, no caches, a child after fork,
+/// and `brk` moved by somebody else or blocked.
+#[test]
+fn exact_in_other_settings() {
+    needs_tracing!();
+    run("random", 12_000, 8, &[("MALLOC_ARENA_MAX", "2")], &[]);
+    run("random", 12_000, 8, &[("MALLOC_ARENA_MAX", "1")], &[]);
+    run("fast", 12_000, 8, &[("MALLOC_ARENA_MAX", "1")], &[]);
+    run("large", 300, 1, &[("MALLOC_MMAP_THRESHOLD_", "65536")], &[]);
+    run(
+        "large",
+        300,
+        8,
+        &[("MALLOC_MMAP_THRESHOLD_", "1000000000")],
+        &[],
+    );
+    run(
+        "random",
+        12_000,
+        1,
+        &[("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0")],
+        &[],
+    );
+    run(
+        "cached",
+        2000,
+        1,
+        &[("GLIBC_TUNABLES", "glibc.malloc.tcache_count=100")],
+        &[],
+    );
+    run("forked", 12_000, 1, &[], &[]);
+    run("random", 12_000, 8, &[], &["--freeze"]);
+    run("leak", 12_000, 1, &[("MALLOC_TOP_PAD_", "50000000")], &[]);
+}
+
+/// A program that never called malloc of glibc, one without a glibc, and none at
+/// all are refused, each with its reason.
+#[test]
+fn refusals() {
+    needs_tracing!();
+    let refused = |pid: &str, words: &str| {
+        let output = memtrace().args(["heap", "-p", pid]).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains(words), "{errors}");
+    };
+    refused("999999999", "no process has pid");
+    let mut own = Command::new("sleep");
+    let mut sleep = Program::start(own.arg("1000").stderr(Stdio::null()));
+    let heap = look(sleep.pid(), &[]);
+    assert!(heap.walked.quality.is_clean);
+    sleep.child().kill().unwrap();
+    sleep.wait();
+    refused(&sleep.pid().to_string(), "no process has pid");
+}
