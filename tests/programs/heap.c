@@ -73,6 +73,7 @@ static void unmake(unsigned long number) {
         int goes = 0;
         if (is("random") || is("trimmed") || is("moved") || is("forked")) goes = chance != 0;
         if (is("aligned") || is("large")) goes = chance < 5;
+        if (is("blocked")) goes = chance < 5;
         if (is("runs")) goes = index / 500 % 10 != 0;
         if (is("top")) goes = index > blocks / 4;
         if (is("fast")) goes = chance < 6;
@@ -143,7 +144,7 @@ int main(int count, char **arguments) {
                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (is("blocked")) {
         // brk can grow no more after this: the main arena goes on elsewhere.
-        fill(malloc(1000), 1000);
+        free(fill(malloc(1000), 1000));
         mmap((char *)sbrk(0) + 16 * PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     }
     pthread_barrier_init(&barrier, NULL, threads + 1);

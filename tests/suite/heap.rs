@@ -48,7 +48,7 @@ fn assert_as_glibc_says(heap: &Heap, truth: &Truth, case: &str) {
         ),
         (
             "uordblks",
-            chunks.live_bytes + chunks.overhead_bytes + chunks.cached_bytes,
+            chunks.live_bytes + chunks.overhead_bytes + chunks.cached_bytes + chunks.foreign_bytes,
         ),
         ("keepcost", *top),
     ] {
@@ -160,6 +160,8 @@ fn exact_in_other_settings() {
     );
     run("forked", 12_000, 1, &[], &[]);
     run("random", 12_000, 8, &[], &["--freeze"]);
+    run("foreign", 12_000, 1, &[], &[]);
+    run("blocked", 12_000, 1, &[], &[]);
     run("leak", 12_000, 1, &[("MALLOC_TOP_PAD_", "50000000")], &[]);
 }
 

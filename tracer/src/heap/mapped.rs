@@ -58,7 +58,8 @@ pub fn find<M: Memory>(
     Ok(found)
 }
 
-fn unclaimed(mappings: &Mappings, claimed: &[Span]) -> Vec<Span> {
+/// Anonymous memory that is not `claimed`.
+pub fn unclaimed(mappings: &Mappings, claimed: &[Span]) -> Vec<Span> {
     let mut spans = Vec::new();
     for mapping in mappings.of(Kind::Anonymous) {
         let mut at = mapping.start;
@@ -80,7 +81,7 @@ fn unclaimed(mappings: &Mappings, claimed: &[Span]) -> Vec<Span> {
 }
 
 /// The bytes of the mapping that a chunk is and that begins here.
-fn at_page<M: Memory>(
+pub fn at_page<M: Memory>(
     memory: &mut M,
     layout: &Layout,
     at: u64,

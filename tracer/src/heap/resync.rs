@@ -13,8 +13,26 @@ const CHAIN: usize = 24;
 
 /// The first such address from `from` on.
 pub fn find<M: Memory>(memory: &mut M, region: &Region, from: u64) -> Result<Option<u64>, Lost> {
+    find_each(memory, region, from, 16)
+}
+
+/// The first such address that is a page's.
+pub fn find_page<M: Memory>(
+    memory: &mut M,
+    region: &Region,
+    from: u64,
+) -> Result<Option<u64>, Lost> {
+    find_each(memory, region, from, PAGE)
+}
+
+fn find_each<M: Memory>(
+    memory: &mut M,
+    region: &Region,
+    from: u64,
+    step: u64,
+) -> Result<Option<u64>, Lost> {
     let mut start = from & !(PAGE - 1);
-    let mut from = from.next_multiple_of(16);
+    let mut from = from.next_multiple_of(step);
     while start < region.end {
         let length = (region.end - start)
             .next_multiple_of(PAGE)
@@ -35,7 +53,7 @@ pub fn find<M: Memory>(memory: &mut M, region: &Region, from: u64) -> Result<Opt
             if window.chain(region, from) {
                 return Ok(Some(from));
             }
-            from += 16;
+            from += step;
         }
         start += length;
     }

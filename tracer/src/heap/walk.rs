@@ -30,6 +30,8 @@ pub(super) const CHUNK_MIN: u64 = 0x20;
 const CHUNK_HEADER: u64 = 0x30;
 /// A fencepost's size.
 const FENCE: u64 = 0x10;
+/// Fenceposts beside each other at most.
+const FENCES_MAX: u32 = 3;
 /// How often a window is read again.
 const TRIES: u32 = 8;
 /// A window to begin with: what is behind a large free chunk is not read.
@@ -62,6 +64,7 @@ pub fn walk<M: Memory>(
         at: region.first_chunk,
         previous: None,
         run: None,
+        fences: 0,
         next_fast: ground.fast.partition_point(|it| *it < region.first_chunk),
     };
     walker.structure(region.start, region.first_chunk);
@@ -81,6 +84,8 @@ struct Walker<'a> {
     /// Where the free chunks in front of it begin.
     run: Option<u64>,
     next_fast: usize,
+    /// Fenceposts in front of it.
+    fences: u32,
 }
 
 /// Where the walk was when a window was opened.
@@ -90,6 +95,7 @@ struct Saved {
     previous: Option<(u64, u64)>,
     run: Option<u64>,
     next_fast: usize,
+    fences: u32,
     candidates: usize,
     page: (u64, u16),
 }
@@ -100,6 +106,8 @@ enum Pause {
     Behind,
     /// The header makes no sense, or is not to be had.
     Broken,
+    /// Somebody else moved `brk`; the allocator's memory goes on behind that.
+    Foreign,
     /// The region's end.
     End,
 }
@@ -115,9 +123,9 @@ impl Walker<'_> {
             let left = self.ground.region.end.saturating_sub(start);
             let shown = (bytes as u64).min(left.next_multiple_of(PAGE));
             memory.show(start, shown as usize)?;
-            let pause = self.steps(memory, start, shown);
+            let pause = self.steps(memory, start, shown)?;
             furthest = furthest.max(self.at);
-            match pause? {
+            match pause {
                 Pause::End => return Ok(()),
                 Pause::Behind => {
                     // Large chunks are stepped over, not read.
@@ -135,8 +143,9 @@ impl Walker<'_> {
                     self.restore(&saved, furthest);
                     self.tally.retries += 1;
                 }
-                Pause::Broken => {
-                    if !self.go_on_behind(memory)? {
+                Pause::Foreign | Pause::Broken => {
+                    let is_foreign = matches!(pause, Pause::Foreign);
+                    if !self.go_on_behind(memory, is_foreign)? {
                         return Ok(());
                     }
                     tries = 0;
@@ -155,6 +164,7 @@ impl Walker<'_> {
             previous: self.previous,
             run: self.run,
             next_fast: self.next_fast,
+            fences: self.fences,
             candidates: self.candidates.len(),
             page: (first, self.pages.mark(first)),
         }
@@ -168,6 +178,7 @@ impl Walker<'_> {
         self.previous = saved.previous;
         self.run = saved.run;
         self.next_fast = saved.next_fast;
+        self.fences = saved.fences;
         self.candidates.truncate(saved.candidates);
         let (address, mark) = saved.page;
         self.pages.rewind(address, mark, furthest + PAGE);
@@ -182,6 +193,9 @@ impl Walker<'_> {
             let (bytes, states) = memory.shown();
             loop {
                 let offset = self.at.wrapping_sub(start);
+                if self.fences > 0 && self.at >= region.end {
+                    break Pause::End;
+                }
                 if offset >= shown {
                     break Pause::Behind;
                 }
@@ -194,6 +208,12 @@ impl Walker<'_> {
                     break Pause::Broken;
                 };
                 let size = head & !FLAGS;
+                if self.fences > 0 && (head != FENCE | IN_USE || self.fences >= FENCES_MAX) {
+                    break match region.is_break {
+                        true => Pause::Foreign,
+                        false => Pause::End,
+                    };
+                }
                 let is_top = self.at == region.top
                     || self.at.wrapping_add(size) == region.end && size >= CHUNK_MIN;
                 let is_fence = size <= FENCE;
@@ -206,6 +226,16 @@ impl Walker<'_> {
                 if !fits || is_top && size < CHUNK_MIN {
                     break Pause::Broken;
                 }
+                if size == 0 && self.fences == 0 {
+                    // Too little was left of a heap for a fencepost of its own: the
+                    // chunk in front is it (`sysmalloc`).
+                    if let Some((address, _)) = self.previous
+                        && self.at - address <= CHUNK_MIN
+                    {
+                        self.previous = None;
+                        self.structure(address, self.at);
+                    }
+                }
                 if let Some(live) = self.settle(footer, head & IN_USE != 0)
                     && live.1 & !FLAGS == cache
                 {
@@ -216,7 +246,8 @@ impl Walker<'_> {
                     break Pause::End;
                 }
                 if is_fence {
-                    break self.fence();
+                    self.fence();
+                    continue;
                 }
                 self.previous = Some((self.at, head));
                 self.at += size;
@@ -318,26 +349,22 @@ impl Walker<'_> {
         }
     }
 
-    /// The end of a heap that has a newer one, or of what `brk` gave before
-    /// somebody else moved it.
-    fn fence(&mut self) -> Pause {
+    /// A fencepost: the end of a heap that has a newer one, or of what `brk` or a
+    /// mapping gave before the main arena went on elsewhere.
+    fn fence(&mut self) {
         let region = self.ground.region;
         if let Some(run) = self.run.take() {
             self.end_run(run, self.at);
         }
-        let fences = region.end.saturating_sub(self.at).min(2 * FENCE);
-        self.structure(self.at, self.at + fences);
-        self.at += fences;
-        self.tally.end = self.at;
-        match self.at == region.end || !region.is_main {
-            true => {
-                // Of a heap nothing is behind that.
-                self.structure(self.at, region.end);
-                self.tally.end = region.end;
-                Pause::End
-            }
-            false => Pause::Broken,
-        }
+        self.fences += 1;
+        // Of a heap nothing is behind that.
+        let end = match region.is_main {
+            true => self.at + FENCE,
+            false => region.end,
+        };
+        self.structure(self.at, end);
+        self.at = end;
+        self.tally.end = end;
     }
 
     /// The allocator's own bytes.
@@ -380,20 +407,30 @@ impl Walker<'_> {
     }
 
     /// Finds where chunks fit together again; false if that is nowhere.
-    fn go_on_behind<M: Memory>(&mut self, memory: &mut M) -> Result<bool, Lost> {
+    fn go_on_behind<M: Memory>(&mut self, memory: &mut M, is_foreign: bool) -> Result<bool, Lost> {
         let region = self.ground.region;
         // What the chunk in front is cannot be told either.
         let from = self.previous.take().map_or(self.at, |(address, _)| address);
         if let Some(run) = self.run.take() {
             self.end_run(run, from);
         }
-        self.tally.breaks += 1;
-        let found = resync::find(memory, &region, self.at + 0x10)?;
+        let behind = if is_foreign { self.at } else { self.at + 0x10 };
+        let found = resync::find(memory, &region, behind)?;
         let until = found.unwrap_or(region.end);
-        self.tally.chunks.unknown_bytes += until - from;
+        let chunks = &mut self.tally.chunks;
+        match (is_foreign, found) {
+            // `brk` is somebody else's from here on.
+            (true, None) => return Ok(false),
+            (true, Some(_)) => chunks.foreign_bytes += until - from,
+            (false, _) => {
+                self.tally.breaks += 1;
+                chunks.unknown_bytes += until - from;
+            }
+        }
         self.pages.lose(from, until);
         self.tally.end = until;
         self.at = until;
+        self.fences = 0;
         self.next_fast = self.ground.fast.partition_point(|it| *it < until);
         Ok(found.is_some())
     }

@@ -12,6 +12,7 @@ use super::{
     occupancy::Counter,
     pages::{PAGES_MAX, Page, Pages},
     region::{Region, SIZES, Tally},
+    resync,
     walk::{self, Ground},
 };
 use crate::model::heap as model;
@@ -140,7 +141,9 @@ impl Whole<'_> {
             true => known,
             false => first.start,
         };
-        if !(start..end).contains(&arena.top) && arena.flags & NOT_CONTIGUOUS == 0 {
+        let has_top = (start..end).contains(&arena.top);
+        // Where `brk` never gave anything, nothing of it is the allocator's.
+        if !has_top && (arena.flags & NOT_CONTIGUOUS == 0 || known == 0) {
             return Vec::new();
         }
         vec![Region {
@@ -187,12 +190,70 @@ impl Whole<'_> {
         Ok(())
     }
 
+    /// Where `brk` was in the way of something, the main arena goes on in mappings.
+    /// Nothing lists them: they are what is made of chunks, until all is found.
+    fn segments<M: Memory>(
+        &mut self,
+        memory: &mut M,
+        index: usize,
+        arena: &Arena,
+        heap_bytes: u64,
+    ) -> Result<(), Lost> {
+        let has = |walked: &[Walked]| -> u64 {
+            let own = walked.iter().filter(|it| it.arena == index);
+            own.map(|it| it.tally.chunks.total()).sum()
+        };
+        if arena.flags & NOT_CONTIGUOUS == 0 {
+            return Ok(());
+        }
+        let mut words = Words::new(memory);
+        let (fast, _counted) =
+            fast_chunks(&mut words, &self.layout, self.mappings, &arena.fastbins)?;
+        for (start, end) in mapped::unclaimed(self.mappings, &self.claimed(heap_bytes)) {
+            let mut at = start;
+            while at < end && has(&self.walked) < arena.system_bytes {
+                if let Some(bytes) = mapped::at_page(memory, &self.layout, at, end)? {
+                    at += bytes;
+                    continue;
+                }
+                let mut region = Region {
+                    start: at,
+                    first_chunk: at,
+                    end,
+                    top: arena.top,
+                    is_main: true,
+                    is_break: false,
+                    step: PAGE,
+                };
+                let Some(first) = resync::find_page(memory, &region, at)? else {
+                    break;
+                };
+                (region.start, region.first_chunk) = (first, first);
+                let (walks, candidates) = (self.walked.len(), self.candidates.len());
+                self.region(memory, index, region, &fast)?;
+                at = first + PAGE;
+                let last = self.walked.last().filter(|_| self.walked.len() > walks);
+                match last.map(|it| (it.tally.breaks, it.tally.end)) {
+                    Some((0, behind)) if behind.is_multiple_of(PAGE) => at = behind.max(at),
+                    _ => {
+                        self.walked.truncate(walks);
+                        self.candidates.truncate(candidates);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn finish<M: Memory>(
         mut self,
         memory: &mut M,
         arenas: &[Arena],
         heap_bytes: u64,
     ) -> Result<model::Walked, Lost> {
+        if let Some(main) = arenas.iter().position(|it| it.is_main) {
+            self.segments(memory, main, &arenas[main], heap_bytes)?;
+        }
         self.walked.sort_by_key(|it| it.region.start);
         let cached = cached_chunks(
             &mut Words::new(memory),
@@ -273,6 +334,16 @@ impl Whole<'_> {
         memory: &mut M,
         heap_bytes: u64,
     ) -> Result<Vec<mapped::Span>, Lost> {
+        let claimed = self.claimed(heap_bytes);
+        let expected = (!self.quality.has_no_parameters).then_some(self.parameters.mapped_count);
+        let found = mapped::find(memory, &self.layout, self.mappings, &claimed, expected)?;
+        self.quality.missing_mapped =
+            expected.map_or(0, |expected| expected as i64 - found.len() as i64);
+        Ok(found)
+    }
+
+    /// What is known to be the arenas', by address.
+    fn claimed(&self, heap_bytes: u64) -> Vec<mapped::Span> {
         let mut claimed: Vec<(u64, u64)> = (self.walked.iter())
             .map(|it| match it.region.is_main {
                 true => (it.region.start & !(PAGE - 1), it.tally.end),
@@ -280,11 +351,7 @@ impl Whole<'_> {
             })
             .collect();
         claimed.sort_unstable();
-        let expected = (!self.quality.has_no_parameters).then_some(self.parameters.mapped_count);
-        let found = mapped::find(memory, &self.layout, self.mappings, &claimed, expected)?;
-        self.quality.missing_mapped =
-            expected.map_or(0, |expected| expected as i64 - found.len() as i64);
-        Ok(found)
+        claimed
     }
 
     fn judge<M: Memory>(

@@ -68,6 +68,9 @@ pub struct Chunks {
     pub top_bytes: u64,
     /// Headers of live chunks, arenas, heaps, caches, fenceposts.
     pub overhead_bytes: u64,
+    /// What somebody else has of `brk`'s heap, between the allocator's own; glibc
+    /// counts it as its own.
+    pub foreign_bytes: u64,
     /// What could not be told.
     pub unknown_bytes: u64,
 }
@@ -83,6 +86,7 @@ impl Chunks {
             self.cached_bytes,
             self.top_bytes,
             self.overhead_bytes,
+            self.foreign_bytes,
             self.unknown_bytes,
         ]
         .into_iter()
@@ -103,6 +107,7 @@ impl std::ops::AddAssign for Chunks {
         add(&mut self.cached_bytes, other.cached_bytes);
         add(&mut self.top_bytes, other.top_bytes);
         add(&mut self.overhead_bytes, other.overhead_bytes);
+        add(&mut self.foreign_bytes, other.foreign_bytes);
         add(&mut self.unknown_bytes, other.unknown_bytes);
     }
 }

@@ -140,7 +140,9 @@ fn split(pid: u32, walked: &Walked, mappings: &[Weighed]) -> Result<Split, Colle
         split.live_bytes += pages.used_bytes - overhead;
         split.retained_bytes += pages.empty_bytes;
         split.pinned_bytes += pages.pinned_bytes;
-        split.unknown_bytes += pages.unknown_bytes;
+        let foreign = chunks.foreign_bytes.min(pages.unknown_bytes);
+        split.other_bytes += foreign;
+        split.unknown_bytes += pages.unknown_bytes - foreign;
     }
     let mapped = &walked.mapped;
     let headers = (mapped.count * MAPPED_HEADER).min(mapped.resident_bytes);
