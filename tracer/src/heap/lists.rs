@@ -111,8 +111,8 @@ pub fn fast_chunks<M: Memory>(
 /// A chunk in use that may be a thread's cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Where it stands.
-    pub chunk: u64,
+    /// Where it stands, and its size.
+    pub chunk: Chunk,
     /// It is the first chunk of a heap, where the first thread's cache is: it is
     /// one also when it is empty.
     pub is_first: bool,
@@ -151,7 +151,7 @@ pub fn looks_like_cache(layout: &Layout, bytes: &[u8]) -> Option<bool> {
 #[derive(Debug, Default)]
 pub struct Cached {
     /// The structures themselves.
-    pub caches: Vec<u64>,
+    pub caches: Vec<Chunk>,
     /// Their chunks, by address.
     pub chunks: Vec<Chunk>,
     /// Lists that could not be followed to their ends.
@@ -167,10 +167,10 @@ pub fn cached_chunks<M: Memory>(
 ) -> Result<Cached, Lost> {
     let mut cached = Cached::default();
     let mut keys: HashMap<u64, Vec<usize>> = HashMap::new();
-    let mut found: Vec<(u64, Vec<Chunk>, u64)> = Vec::new();
+    let mut found: Vec<(Chunk, Vec<Chunk>, u64)> = Vec::new();
     let mut left = CACHED_CHUNKS_MAX;
     for &Candidate { chunk, is_first } in candidates {
-        match of_one(words, layout, mappings, chunk, &mut left)? {
+        match of_one(words, layout, mappings, chunk.0, &mut left)? {
             Some((chunks, key, cut_off)) => {
                 keys.entry(key).or_default().push(found.len());
                 found.push((chunk, chunks, cut_off));

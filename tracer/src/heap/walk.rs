@@ -8,7 +8,7 @@
 
 use super::{
     layout::Layout,
-    lists::{Candidate, looks_like_cache},
+    lists::{Candidate, Chunk, looks_like_cache},
     memory::{Lost, Memory, PAGE, WINDOW_BYTES, word_at},
     pages::Pages,
     region::{Region, Tally},
@@ -32,6 +32,9 @@ const CHUNK_HEADER: u64 = 0x30;
 const FENCE: u64 = 0x10;
 /// Fenceposts beside each other at most.
 const FENCES_MAX: u32 = 3;
+/// Places at which the walk of a region is taken up again. Memory that was made to
+/// have more of them is not worth the time.
+const BREAKS_MAX: u64 = 256;
 /// How often a window is read again.
 const TRIES: u32 = 8;
 /// A window to begin with: what is behind a large free chunk is not read.
@@ -236,10 +239,11 @@ impl Walker<'_> {
                         self.structure(address, self.at);
                     }
                 }
+                // Sixteen bytes more where too little for a chunk would have been left.
                 if let Some(live) = self.settle(footer, head & IN_USE != 0)
-                    && live.1 & !FLAGS == cache
+                    && matches!((live.1 & !FLAGS).wrapping_sub(cache), 0 | FENCE)
                 {
-                    maybe_caches.push(live.0);
+                    maybe_caches.push((live.0, live.1 & !FLAGS));
                 }
                 if is_top {
                     self.top(size);
@@ -376,7 +380,12 @@ impl Walker<'_> {
     }
 
     /// A chunk in use that has the size of a thread's cache.
-    fn consider<M: Memory>(&mut self, memory: &mut M, chunk: u64, start: u64) -> Result<(), Lost> {
+    fn consider<M: Memory>(
+        &mut self,
+        memory: &mut M,
+        chunk: Chunk,
+        start: u64,
+    ) -> Result<(), Lost> {
         let layout = self.ground.layout;
         let length = layout.cache.chunk as usize - 8;
         let (bytes, states) = memory.shown();
@@ -385,7 +394,7 @@ impl Walker<'_> {
                 .get(first..=last)
                 .is_some_and(|it| it.iter().all(|state| *state == 1))
         };
-        let shown = chunk.checked_sub(start).and_then(|offset| {
+        let shown = chunk.0.checked_sub(start).and_then(|offset| {
             let from = offset as usize + 0x10;
             is_whole(from / PAGE as usize, (from + length) / PAGE as usize).then_some(())?;
             bytes.get(from..from + length)
@@ -394,11 +403,11 @@ impl Walker<'_> {
             Some(bytes) => looks_like_cache(layout, bytes),
             None => {
                 let mut copy = vec![0; length];
-                let is_read = memory.read(chunk + 0x10, &mut copy)?;
+                let is_read = memory.read(chunk.0 + 0x10, &mut copy)?;
                 is_read.then(|| looks_like_cache(layout, &copy)).flatten()
             }
         };
-        let is_first = chunk == self.ground.region.first_chunk;
+        let is_first = chunk.0 == self.ground.region.first_chunk;
         let is_it = looks.is_some_and(|has_chunks| has_chunks || is_first);
         if is_it && self.candidates.len() < CANDIDATES_MAX {
             self.candidates.push(Candidate { chunk, is_first });
@@ -415,7 +424,11 @@ impl Walker<'_> {
             self.end_run(run, from);
         }
         let behind = if is_foreign { self.at } else { self.at + 0x10 };
-        let found = resync::find(memory, &region, behind)?;
+        let is_hopeless = self.tally.breaks >= BREAKS_MAX;
+        let found = match is_hopeless {
+            true => None,
+            false => resync::find(memory, &region, behind)?,
+        };
         let until = found.unwrap_or(region.end);
         let chunks = &mut self.tally.chunks;
         match (is_foreign, found) {

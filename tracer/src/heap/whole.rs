@@ -318,8 +318,8 @@ impl Whole<'_> {
                 None => self.quality.misplaced += 1,
             }
         }
-        let bytes = self.layout.cache.chunk - 8;
-        for cache in &cached.caches {
+        for (cache, size) in &cached.caches {
+            let bytes = size - 8;
             if let Some(walked) = holder(&mut self.walked, *cache) {
                 let chunks = &mut walked.tally.chunks;
                 chunks.live_count = chunks.live_count.saturating_sub(1);
