@@ -1,6 +1,7 @@
 //! The targets, and where each starts from.
 
 mod elf;
+mod heap;
 mod ledger;
 mod maps;
 mod perf_map;
@@ -77,6 +78,12 @@ pub const TARGETS: &[Target] = &[
         name: "v8",
         run: v8::run,
         seeds: v8::seeds,
+        words: &[],
+    },
+    Target {
+        name: "heap",
+        run: heap::run,
+        seeds: heap::seeds,
         words: &[],
     },
     Target {

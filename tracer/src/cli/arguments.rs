@@ -163,6 +163,9 @@ pub struct Heap {
     /// Draw the heap's pages as a picture, into this file.
     #[arg(short, long, value_name = "FILE.svg")]
     pub output: Option<PathBuf>,
+    /// Keep what is read of the heap, for tests. It holds the program's data.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub record: Option<PathBuf>,
     /// Stop the process while its heap is read, for a second a few GiB: all figures
     /// are of one moment then. It is told for how long.
     #[arg(long)]

@@ -1,14 +1,15 @@
 //! `memtrace heap -p PID`: one look at a process's heap.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use flate2::{Compression, write::ZlibEncoder};
 
 use super::{arguments, printer::Printer};
 use crate::{
     collect::heap::{Look, look},
-    model::heap::Heap,
     render::heap_map,
     store::OutputDir,
 };
@@ -16,11 +17,18 @@ use crate::{
 pub fn run(arguments: &arguments::Heap, printer: &Printer) -> anyhow::Result<ExitCode> {
     let how = Look {
         freeze: arguments.freeze,
+        record: arguments.record.is_some(),
     };
-    let heap = look(arguments.pid, how)?;
-    let mut written = None;
+    let (heap, recording) = look(arguments.pid, how)?;
+    let mut written = Vec::new();
     if let Some(path) = &arguments.output {
-        written = Some(write(path, &heap).context("the picture has no place to go")?);
+        let picture = heap_map::svg(&heap);
+        written.push(write(path, picture.as_bytes()).context("the picture has no place to go")?);
+    }
+    if let (Some(path), Some(recording)) = (&arguments.record, recording) {
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
+        packed.write_all(&recording.to_bytes())?;
+        written.push(write(path, &packed.finish()?).context("the recording has no place to go")?);
     }
     if arguments.json {
         let mut text = serde_json::to_vec_pretty(&heap)?;
@@ -29,13 +37,13 @@ pub fn run(arguments: &arguments::Heap, printer: &Printer) -> anyhow::Result<Exi
     } else {
         printer.heap(&heap);
     }
-    if let Some(path) = written {
+    for path in written {
         printer.say(&format!("wrote {}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(path: &Path, heap: &Heap) -> anyhow::Result<PathBuf> {
+fn write(path: &Path, content: &[u8]) -> anyhow::Result<PathBuf> {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.context("it has no name, or one that is not UTF-8")?;
     let directory = match path.parent() {
@@ -43,5 +51,5 @@ fn write(path: &Path, heap: &Heap) -> anyhow::Result<PathBuf> {
         _ => Path::new("."),
     };
     let output = OutputDir::create(directory, super::outcome::owner())?;
-    Ok(output.write_one(name, heap_map::svg(heap).as_bytes())?)
+    Ok(output.write_one(name, content)?)
 }

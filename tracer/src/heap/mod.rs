@@ -8,6 +8,7 @@
 //! Facts and their sources: docs/heap.md.
 
 mod arena;
+pub mod image;
 mod layout;
 mod lists;
 mod mapped;
@@ -19,6 +20,10 @@ mod region;
 mod resync;
 mod walk;
 mod whole;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests;
 
 pub use layout::{Layout, UnknownVersion, Version};
 pub use maps::{Kind, Mapping, Mappings};

@@ -371,11 +371,13 @@ impl Walker<'_> {
         self.tally.end = end;
     }
 
-    /// The allocator's own bytes.
+    /// The allocator's own bytes: from the first chunk on without the first word,
+    /// which is the end of the chunk in front.
     fn structure(&mut self, start: u64, end: u64) {
         if start < end {
             self.tally.chunks.overhead_bytes += end - start;
-            self.pages.take(start, end);
+            let is_chunk = start >= self.ground.region.first_chunk;
+            self.pages.take(start + if is_chunk { 8 } else { 0 }, end);
         }
     }
 

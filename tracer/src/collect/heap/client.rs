@@ -11,7 +11,11 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity}
 
 use super::protocol::{self, Job, Outcome, Question, SHARED_BYTES, SUBCOMMAND};
 use super::source::Source;
-use crate::{heap::WalkError, model::heap::Walked, probe::remote_memory::SharedMemory};
+use crate::{
+    heap::{WalkError, image::Image},
+    model::heap::Walked,
+    probe::remote_memory::SharedMemory,
+};
 
 /// Between two questions: the walk over a window takes a millisecond.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -34,6 +38,8 @@ pub enum HeapWorkerError {
 /// A heap, and what reading it cost.
 pub struct Done {
     pub walked: Walked,
+    /// What was read, if it was to be recorded.
+    pub recording: Option<Image>,
     pub copied_bytes: u64,
     pub time: Duration,
 }
@@ -49,10 +55,11 @@ impl Drop for Worker {
 }
 
 /// Walks a process's heap in a worker.
-pub fn walk(pid: u32, job: &Job) -> Result<Done, HeapWorkerError> {
+pub fn walk(pid: u32, job: &Job, record: bool) -> Result<Done, HeapWorkerError> {
     let not_started = |error: io::Error| HeapWorkerError::NotStarted(error.to_string());
     let (file, shared) = SharedMemory::create(SHARED_BYTES).map_err(not_started)?;
     let mut source = Source::open(pid, shared).map_err(not_started)?;
+    source.recording = record.then(|| Image::new(job.version, job.mappings.clone()));
     let (mut socket, childs) = UnixStream::pair().map_err(not_started)?;
     for limit in [UnixStream::set_read_timeout, UnixStream::set_write_timeout] {
         limit(&socket, Some(ANSWER_TIMEOUT)).map_err(not_started)?;
@@ -78,6 +85,7 @@ pub fn walk(pid: u32, job: &Job) -> Result<Done, HeapWorkerError> {
     match outcome {
         Outcome::Walked(walked) => Ok(Done {
             walked: *walked,
+            recording: source.recording.take(),
             copied_bytes: source.copied_bytes,
             time: started.elapsed(),
         }),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     collect::{CollectError, TargetProcess, mapped::residency::Residency, utc_now},
-    heap::WalkError,
+    heap::{WalkError, image::Image},
     model::heap::{Cost, Heap, Split, Walked},
 };
 
@@ -27,6 +27,8 @@ const MAPPED_HEADER: u64 = 16;
 pub struct Look {
     /// Stop the target for the walk.
     pub freeze: bool,
+    /// Keep what is read, to be walked again elsewhere.
+    pub record: bool,
 }
 
 /// Why nothing can be told.
@@ -53,7 +55,7 @@ pub enum LookError {
 ///
 /// # Errors
 /// See [`LookError`].
-pub fn look(pid: u32, look: Look) -> Result<Heap, LookError> {
+pub fn look(pid: u32, look: Look) -> Result<(Heap, Option<Image>), LookError> {
     let target = TargetProcess::open(pid)?;
     let maps = read(&target, "maps")?;
     let library = library::find(pid, &maps)?.ok_or(LookError::NoGlibc(pid))?;
@@ -71,7 +73,7 @@ pub fn look(pid: u32, look: Look) -> Result<Heap, LookError> {
             version: library.version,
             mappings: library::mappings(&maps, &library),
         };
-        match client::walk(pid, &job) {
+        match client::walk(pid, &job, look.record) {
             Ok(done) if best.as_ref().is_none_or(|it| doubt(&done) < doubt(it)) => {
                 best = Some(done);
             }
@@ -93,7 +95,7 @@ pub fn look(pid: u32, look: Look) -> Result<Heap, LookError> {
     if target.has_ended() {
         return Err(CollectError::Gone(pid).into());
     }
-    Ok(Heap {
+    let heap = Heap {
         process: target.describe(0, format!("glibc {}", done.walked.version)),
         time_utc: utc_now(),
         split,
@@ -105,7 +107,8 @@ pub fn look(pid: u32, look: Look) -> Result<Heap, LookError> {
             stopped_seconds: frozen.as_ref().map(Duration::as_secs_f64),
         },
         walked: done.walked,
-    })
+    };
+    Ok((heap, done.recording))
 }
 
 /// How much of a walk is not sure.

@@ -5,7 +5,7 @@ use std::io;
 use super::protocol::{Question, Reply, SMALL, STATES, WINDOW, WINDOW_STATES};
 use crate::{
     collect::mapped::residency::{PAGE, Residency},
-    heap::{PageState, memory::READ_MAX},
+    heap::{PageState, image::Image, memory::READ_MAX},
     probe::remote_memory::{Range, SharedMemory, copy},
 };
 
@@ -17,6 +17,8 @@ pub struct Source {
     ranges: Vec<Range>,
     /// Bytes that were copied so far.
     pub copied_bytes: u64,
+    /// What was shown is kept here, where it is to be recorded.
+    pub recording: Option<Image>,
 }
 
 impl Source {
@@ -28,6 +30,7 @@ impl Source {
             shared,
             ranges: Vec::new(),
             copied_bytes: 0,
+            recording: None,
         })
     }
 
@@ -39,9 +42,43 @@ impl Source {
             Question::Read(start, bytes) => return self.read(start, bytes as usize),
             Question::Done => Ok(()),
         };
+        self.record(question);
         match answered {
             Ok(()) => Reply::Here,
             Err(_gone) => Reply::Lost,
+        }
+    }
+
+    /// Keeps the pages that were asked for.
+    fn record(&mut self, question: Question) {
+        let Some(recording) = &mut self.recording else {
+            return;
+        };
+        let (shared, page) = (self.shared.bytes(), PAGE as usize);
+        let (start, states, shown) = match question {
+            Question::Show(start, bytes) => {
+                let pages = (bytes as usize).div_ceil(page);
+                (
+                    start,
+                    shared.get(WINDOW_STATES..WINDOW_STATES + pages),
+                    true,
+                )
+            }
+            Question::States(start, pages) => {
+                (start, shared.get(STATES..STATES + pages as usize), false)
+            }
+            _ => return,
+        };
+        for (index, state) in states.unwrap_or_default().iter().enumerate() {
+            let at = start + (index * page) as u64;
+            let bytes = shared.get(WINDOW + index * page..WINDOW + (index + 1) * page);
+            match PageState::from_number(*state) {
+                PageState::Resident if shown => recording.put(at, bytes),
+                // Its bytes do not matter, or come later.
+                PageState::Resident => recording.touch(at),
+                PageState::Swapped => recording.put(at, None),
+                PageState::Absent => {}
+            }
         }
     }
 
