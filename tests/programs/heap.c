@@ -18,6 +18,7 @@ static const char *shape;
 static unsigned long blocks, threads;
 static void **held;
 static pthread_barrier_t barrier;
+static unsigned long turns;
 
 static int is(const char *name) { return !strcmp(shape, name); }
 
@@ -95,6 +96,15 @@ static void *work(void *number) {
     pthread_barrier_wait(&barrier);
     unmake((unsigned long)number);
     pthread_barrier_wait(&barrier);
+    // Always as many blocks, of the same sizes, and never the same ones.
+    unsigned long state = 3;
+    while (is("busy")) {
+        void **place = held + (unsigned long)number * blocks + next(&state, blocks);
+        size_t size = malloc_usable_size(*place);
+        free(*place);
+        *place = malloc(size);
+        __atomic_add_fetch(&turns, 1, __ATOMIC_RELAXED);
+    }
     // Its cache goes with the thread: it stays.
     for (;;) pause();
     return NULL;
@@ -112,6 +122,11 @@ static unsigned long resident(void) {
 }
 
 static void tell_heap(void) {
+    tell("pid", (unsigned long)getpid());
+    if (is("busy")) {
+        tell("live", blocks * threads);
+        return;
+    }
     struct mallinfo2 info = mallinfo2();
     unsigned long live = 0, bytes = 0;
     for (unsigned long index = 0; index < blocks * threads; index++) {
@@ -119,7 +134,6 @@ static void tell_heap(void) {
         live++;
         bytes += malloc_usable_size(held[index]);
     }
-    tell("pid", (unsigned long)getpid());
     tell("live", live);
     tell("live_bytes", bytes);
     tell("arena", info.arena);
@@ -180,6 +194,11 @@ int main(int count, char **arguments) {
     tell_heap();
     tell_event("truth");
     wait_for_line();
+    if (is("busy")) {
+        // It goes on: twice as far as it was.
+        unsigned long until = 2 * __atomic_load_n(&turns, __ATOMIC_RELAXED);
+        while (__atomic_load_n(&turns, __ATOMIC_RELAXED) < until) usleep(1000);
+    }
     unsigned long before = resident();
     malloc_trim(0);
     unsigned long after = resident();

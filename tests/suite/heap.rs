@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use tests::{Program, Truth, build, memtrace, needs_tracing};
+use tests::{Program, Truth, build, memtrace, needs_program, needs_tracing, wait_until};
 use tracer::model::heap::{Chunks, Heap};
 
 fn look(pid: u32, more: &[&str]) -> Heap {
@@ -163,6 +163,138 @@ fn exact_in_other_settings() {
     run("foreign", 12_000, 1, &[], &[]);
     run("blocked", 12_000, 1, &[], &[]);
     run("leak", 12_000, 1, &[("MALLOC_TOP_PAD_", "50000000")], &[]);
+}
+
+/// Four threads that allocate and free all the time, and are not stopped: what is
+/// live is within two hundredths of what they hold, the resident set adds up to
+/// what changed meanwhile, and they go on. Stopped, no chunk is missed.
+#[test]
+fn running_target() {
+    needs_tracing!();
+    let mut program = Program::ready("heap", &["busy", "20000", "4"]);
+    let truth = program.work();
+    let held = truth.value("live");
+    for more in [&[][..], &["--freeze"]] {
+        let heap = look(program.pid(), more);
+        let live = chunks(&heap).live_count + heap.walked.mapped.count;
+        assert!(
+            live.abs_diff(held) <= held / 50,
+            "{live} of {held}: {:?}",
+            heap.walked.quality
+        );
+        let split = &heap.split;
+        assert!(
+            split.unexplained_bytes.unsigned_abs() <= split.resident_bytes / 50,
+            "{split:?}"
+        );
+        let stopped = heap.cost.stopped_seconds;
+        assert_eq!(stopped.is_some(), !more.is_empty());
+        assert!(stopped.is_none_or(|seconds| (0.0..5.0).contains(&seconds)));
+        if stopped.is_some() {
+            assert_eq!((heap.walked.quality.breaks, heap.cost.attempts), (0, 1));
+        }
+    }
+    program.talk.go();
+    program.talk.truth();
+    assert!(program.end().success());
+}
+
+fn state(pid: u32) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("State:\t"));
+    line.unwrap().chars().take(1).collect()
+}
+
+/// A memtrace that is killed while the target stands still leaves it running.
+#[test]
+fn killed_while_target_stands() {
+    needs_tracing!();
+    let mut program = Program::ready("heap", &["leak", "150000", "1"]);
+    let pid = program.pid().to_string();
+    let is_seen = (0..20).any(|_| {
+        let mut memtrace = memtrace()
+            .args(["heap", "--freeze", "-p", &pid])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stands = false;
+        while !stands && memtrace.try_wait().unwrap().is_none() {
+            stands = state(program.pid()) == "T";
+        }
+        memtrace.kill().unwrap();
+        memtrace.wait().unwrap();
+        stands
+    });
+    assert!(is_seen, "it was never seen to stand");
+    wait_until("the target goes on", || state(program.pid()) != "T");
+    program.work();
+    program.talk.go();
+    program.talk.truth();
+    assert!(program.end().success());
+}
+
+/// The picture is a whole SVG of bounded size, in the place that was asked for.
+#[test]
+fn picture() {
+    needs_tracing!();
+    let mut program = Program::ready("heap", &["random", "12000", "4"]);
+    program.work();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("heap.svg");
+    let pid = program.pid().to_string();
+    let output = memtrace()
+        .args(["heap", "-p", &pid, "-o"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for words in [
+        "retention",
+        "fragmentation",
+        "malloc_trim(0) would return",
+        "walk  clean",
+        "heap map",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let picture = std::fs::read_to_string(&path).unwrap();
+    assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n"));
+    assert!(picture.len() < 512 << 10, "{}", picture.len());
+    program.talk.go();
+    program.talk.truth();
+    assert!(program.end().success());
+}
+
+/// node, which is not ours: the walk is clean, and the parts are all.
+#[test]
+fn node_server() {
+    needs_tracing!();
+    needs_program!("node");
+    let script =
+        "const kept = []; for (let i = 0; i < 2000; i++) kept.push(Buffer.alloc(20000, 1));
+        for (let i = 0; i < 2000; i++) if (i % 10) kept[i] = null;
+        gc(); console.log('ready'); process.stdin.once('data', () => process.exit(0));";
+    let mut command = Command::new("node");
+    let mut node = Program::start(
+        command
+            .args(["--expose-gc", "-e", script])
+            .stderr(Stdio::null()),
+    );
+    assert_eq!(node.talk.line(), "ready");
+    let heap = look(node.pid(), &[]);
+    assert!(heap.walked.quality.is_clean, "{:?}", heap.walked.quality);
+    let split = &heap.split;
+    assert!(
+        split.unexplained_bytes.unsigned_abs() <= split.resident_bytes / 100,
+        "{split:?}"
+    );
+    assert!(split.live_bytes > 200 * 20_000, "{split:?}");
+    node.talk.go();
+    assert!(node.wait().success());
 }
 
 /// A program that never called malloc of glibc, one without a glibc, and none at
