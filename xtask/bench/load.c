@@ -92,6 +92,31 @@ static void run_rate(int rate, int seconds) {
     printf("%ld\n", done);
 }
 
+// A heap of so many blocks; after the first time, changes to it.
+static void run_heap(long blocks) {
+    static char **held;
+    static unsigned long state = 1;
+    const long changes = 2000000;
+    if (!held) {
+        held = malloc(blocks * sizeof *held);
+        for (long i = 0; i < blocks; i++) {
+            size_t size = 16 + (state = state * 6364136223846793005ul + 1442695040888963407ul) / 8589934592ul % 472;
+            held[i] = memset(malloc(size), 1, size);
+        }
+        printf("done\n");
+        return;
+    }
+    double wall = clock_ns(CLOCK_MONOTONIC);
+    for (long i = 0; i < changes; i++) {
+        state = state * 6364136223846793005ul + 1442695040888963407ul;
+        // Somewhere near, as programs do: not a cache miss each.
+        char **block = &held[(i / 64 * 64 + state / 8589934592ul % 64) % blocks];
+        free(*block);
+        *block = malloc(16 + state / 1099511627776ul % 472);
+    }
+    printf("%.1f\n", (clock_ns(CLOCK_MONOTONIC) - wall) / changes);
+}
+
 int main(int count, char **arguments) {
     if (count < 3) return 2;
     char line[16];
@@ -104,6 +129,8 @@ int main(int count, char **arguments) {
             run_pairs(atoi(arguments[4]));
         } else if (!strcmp(arguments[1], "maps") || !strcmp(arguments[1], "calls")) {
             run_calls(atoi(arguments[2]), arguments[1][0] == 'm');
+        } else if (!strcmp(arguments[1], "heap")) {
+            run_heap(atol(arguments[2]));
         } else if (!strcmp(arguments[1], "live")) {
             for (int i = 0; i < atoi(arguments[2]); i++) {
                 void *volatile kept = malloc(48);

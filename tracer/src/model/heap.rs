@@ -320,6 +320,8 @@ pub struct Cost {
     pub attempts: u32,
     /// Bytes that were read for it.
     pub read_bytes: u64,
+    /// Memory of the process that walked, at most.
+    pub worker_bytes: u64,
     /// How long the target was stopped, if it was.
     pub stopped_seconds: Option<f64>,
 }

@@ -4,6 +4,7 @@
 mod allocators;
 mod daemon;
 mod follow;
+mod heap;
 mod latency;
 mod load;
 mod mappings;
@@ -59,6 +60,7 @@ const BENCHMARKS: &[(&str, Measure)] = &[
     ("follow", follow::run),
     ("daemon", daemon::run),
     ("memory", memory::run),
+    ("heap", heap::run),
     ("latency", latency::run),
 ];
 

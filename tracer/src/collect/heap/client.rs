@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-use super::protocol::{self, Job, Outcome, Question, SHARED_BYTES, SUBCOMMAND};
+use super::protocol::{self, Job, Outcome, Question, Reply, SHARED_BYTES, SUBCOMMAND};
 use super::source::Source;
 use crate::{
     heap::{WalkError, image::Image},
@@ -41,6 +41,8 @@ pub struct Done {
     /// What was read, if it was to be recorded.
     pub recording: Option<Image>,
     pub copied_bytes: u64,
+    /// The worker's memory at most, its window and program included.
+    pub worker_bytes: u64,
     pub time: Duration,
 }
 
@@ -80,13 +82,16 @@ pub fn walk(pid: u32, job: &Job, record: bool) -> Result<Done, HeapWorkerError> 
         .map_err(not_started)?;
     let mut worker = Worker(child);
     let started = Instant::now();
-    let outcome = serve(&mut socket, &mut source, job)
+    let id = worker.0.id();
+    let served = serve(&mut socket, &mut source, job, id);
+    let (outcome, worker_bytes) = served
         .map_err(|error| HeapWorkerError::Failed(error, worker.0.try_wait().ok().flatten()))?;
     match outcome {
         Outcome::Walked(walked) => Ok(Done {
             walked: *walked,
             recording: source.recording.take(),
             copied_bytes: source.copied_bytes,
+            worker_bytes,
             time: started.elapsed(),
         }),
         Outcome::Refused(refusal) => Err(refusal.into()),
@@ -116,12 +121,32 @@ impl Drop for OneProcessor {
     }
 }
 
-fn serve(socket: &mut UnixStream, source: &mut Source, job: &Job) -> io::Result<Outcome> {
+fn serve(
+    socket: &mut UnixStream,
+    source: &mut Source,
+    job: &Job,
+    worker: u32,
+) -> io::Result<(Outcome, u64)> {
     protocol::send(socket, job)?;
     loop {
         match Question::receive(socket)? {
-            Question::Done => return protocol::receive(socket),
+            Question::Done => {
+                // It waits for the answer: its memory is still there.
+                let bytes = peak_bytes(worker);
+                Reply::Here.send(socket)?;
+                return Ok((protocol::receive(socket)?, bytes));
+            }
             question => source.answer(question).send(socket)?,
         }
     }
+}
+
+/// `VmHWM` of a process.
+fn peak_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    number
+        .and_then(|it| it.trim().parse::<u64>().ok())
+        .map_or(0, |kilobytes| kilobytes << 10)
 }

@@ -104,6 +104,7 @@ pub fn look(pid: u32, look: Look) -> Result<(Heap, Option<Image>), LookError> {
             walk_seconds: done.time.as_secs_f64(),
             attempts,
             read_bytes: done.copied_bytes,
+            worker_bytes: done.worker_bytes,
             stopped_seconds: frozen.as_ref().map(Duration::as_secs_f64),
         },
         walked: done.walked,

@@ -55,6 +55,7 @@ fn run() -> io::Result<()> {
         }
     };
     Question::Done.send(&mut Socket)?;
+    Reply::receive(&mut Socket)?;
     protocol::send(&mut Socket, &outcome)
 }
 
