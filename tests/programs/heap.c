@@ -46,7 +46,7 @@ static void make(unsigned long number) {
     for (unsigned long index = 0; index < blocks; index++) {
         size_t size = 16 + next(&state, 1500);
         if (is("large")) size = 100000 + next(&state, 400000);
-        if (is("fast") || is("cached")) size = 16 + next(&state, 100);
+        if (is("fast") || is("cached") || is("scattered")) size = 16 + next(&state, 100);
         if (is("aligned")) {
             size_t alignment = 16ul << next(&state, 9);
             own[index] = fill(memalign(alignment, size), size);
@@ -78,8 +78,16 @@ static void unmake(unsigned long number) {
         if (is("runs")) goes = index / 500 % 10 != 0;
         if (is("top")) goes = index > blocks / 4;
         if (is("fast")) goes = chance < 6;
+        if (is("scattered")) goes = 0;
         if (is("all")) goes = 1;
         if (goes) give_back(&own[index]);
+    }
+    if (is("scattered")) {
+        // Small blocks given back in no order: fastbins that lead all over.
+        for (unsigned long index = 0; index < blocks; index++) {
+            unsigned long other = next(&state, blocks);
+            if (held[other]) give_back(&held[other]);
+        }
     }
     if (is("cached")) {
         // Seven of each size, and no more.

@@ -160,6 +160,7 @@ fn exact_in_other_settings() {
     );
     run("forked", 12_000, 1, &[], &[]);
     run("random", 12_000, 8, &[], &["--freeze"]);
+    run("scattered", 600_000, 1, &[], &[]);
     run("foreign", 12_000, 1, &[], &[]);
     run("blocked", 12_000, 1, &[], &[]);
     run("leak", 12_000, 1, &[("MALLOC_TOP_PAD_", "50000000")], &[]);

@@ -26,6 +26,7 @@ pub type Chunk = (u64, u64);
 /// Reads words here and there, a piece of memory at a time.
 pub struct Words<'m, M> {
     memory: &'m mut M,
+    reads_max: usize,
     pieces: HashMap<(u64, u64), Vec<u8>>,
     reads: usize,
 }
@@ -33,11 +34,22 @@ pub struct Words<'m, M> {
 impl<'m, M: Memory> Words<'m, M> {
     /// Reads from this.
     pub fn new(memory: &'m mut M) -> Self {
+        Self::with_budget(memory, READS_MAX)
+    }
+
+    /// The same with so many reads at most.
+    pub fn with_budget(memory: &'m mut M, reads_max: usize) -> Self {
         Self {
             memory,
+            reads_max,
             pieces: HashMap::new(),
             reads: 0,
         }
+    }
+
+    /// Whether no read is left.
+    pub fn is_exhausted(&self) -> bool {
+        self.reads >= self.reads_max
     }
 
     /// The two words at an address, if they are resident and the budget lasts.
@@ -52,7 +64,7 @@ impl<'m, M: Memory> Words<'m, M> {
         for length in [PIECE_BYTES, PAGE] {
             let start = address & !(length - 1);
             if !self.pieces.contains_key(&(start, length)) {
-                if self.reads >= READS_MAX {
+                if self.reads >= self.reads_max {
                     return Ok(None);
                 }
                 self.reads += 1;
@@ -211,7 +223,7 @@ fn of_one<M: Memory>(
     let (mut chunks, mut its_key, mut cut_off) = (Vec::new(), None, 0);
     for list in 0..cache.lists {
         let mut at = words.word(entries + list as u64 * 8)?.unwrap_or(0);
-        let mut of_list = 0;
+        let mut of_list = 0_u32;
         while at != 0 {
             let header = words.word(at.wrapping_sub(8))?;
             let (link, key) = words.pair(at)?.unwrap_or_default();
@@ -234,7 +246,7 @@ fn of_one<M: Memory>(
                 cut_off += 1;
                 break;
             }
-            if *left == 0 || of_list > u16::MAX {
+            if *left == 0 || of_list > u32::from(u16::MAX) {
                 cut_off += 1;
                 break;
             }

@@ -3,9 +3,9 @@
 
 use super::memory::{Lost, Memory, PAGE, PageState, STATES_MAX};
 
-/// Most pages of all regions together: 96 GiB of addresses in 48 MiB. What is
+/// Most pages of all regions together: 48 GiB of addresses in 24 MiB. What is
 /// beyond is not walked, and said.
-pub const PAGES_MAX: usize = 24 << 20;
+pub const PAGES_MAX: usize = 12 << 20;
 
 const FULL: u16 = PAGE as u16;
 const UNKNOWN: u16 = 0xfffd;

@@ -12,11 +12,13 @@ use super::{
     occupancy::Counter,
     pages::{PAGES_MAX, Page, Pages},
     region::{Region, SIZES, Tally},
-    resync,
+    resync, sweep,
     walk::{self, Ground},
 };
 use crate::model::heap as model;
 
+/// Reads for the fastbins of an arena; more take longer than to read all of it.
+const FOLLOWED_READS: usize = 2048;
 /// `NONCONTIGUOUS_BIT` of an arena's flags.
 const NOT_CONTIGUOUS: u32 = 2;
 
@@ -107,10 +109,6 @@ impl Whole<'_> {
         heap_bytes: u64,
     ) -> Result<(), Lost> {
         self.quality.broken_bins += arena.broken_bins as u64;
-        let mut words = Words::new(memory);
-        let (fast, cut_off) =
-            fast_chunks(&mut words, &self.layout, self.mappings, &arena.fastbins)?;
-        self.quality.lists_cut_off += cut_off;
         let regions = match arena.is_main {
             true => self.of_break(arena),
             false => {
@@ -120,10 +118,31 @@ impl Whole<'_> {
                 heaps.iter().map(|heap| region_of(heap, arena)).collect()
             }
         };
+        let (fast, cut_off) = self.fast(memory, arena, &regions)?;
+        self.quality.lists_cut_off += cut_off;
         for region in regions {
             self.region(memory, index, region, &fast)?;
         }
         Ok(())
+    }
+
+    /// The chunks of an arena's fastbins: list by list where they are short or in
+    /// order, among all small chunks where not.
+    fn fast<M: Memory>(
+        &self,
+        memory: &mut M,
+        arena: &Arena,
+        regions: &[Region],
+    ) -> Result<(Vec<u64>, u64), Lost> {
+        let mut words = Words::with_budget(memory, FOLLOWED_READS);
+        let followed = fast_chunks(&mut words, &self.layout, self.mappings, &arena.fastbins)?;
+        if words.is_exhausted()
+            && let Some(swept) = sweep::fast_chunks(memory, &self.layout, regions, &arena.fastbins)?
+            && swept.1 <= followed.1
+        {
+            return Ok(swept);
+        }
+        Ok(followed)
     }
 
     /// What the main arena has of `brk`.
@@ -251,8 +270,8 @@ impl Whole<'_> {
         arenas: &[Arena],
         heap_bytes: u64,
     ) -> Result<model::Walked, Lost> {
-        if let Some(main) = arenas.iter().position(|it| it.is_main) {
-            self.segments(memory, main, &arenas[main], heap_bytes)?;
+        if let Some((index, main)) = arenas.iter().enumerate().find(|(_, it)| it.is_main) {
+            self.segments(memory, index, main, heap_bytes)?;
         }
         self.walked.sort_by_key(|it| it.region.start);
         let cached = cached_chunks(
