@@ -13,8 +13,12 @@ use super::{
 
 /// Lists of free chunks.
 const BINS: usize = 127;
-/// Lists that may be in the middle of a change.
-const BINS_CHANGING: usize = 2;
+/// Bins that do not lead back, of an arena all the same: a program that allocates
+/// all the time changes them while they are looked at. Nothing else in a library's
+/// data has a hundred pairs that do.
+const BINS_BROKEN_MAX: usize = 27;
+/// How often a bin is looked at.
+const BIN_TRIES: u32 = 5;
 /// Largest data segment that is searched: a static program's.
 const LIBRARY_MAX: u64 = 64 << 20;
 /// More arenas than this are none: the default limit is eight a processor.
@@ -94,7 +98,7 @@ pub fn find_main<M: Memory>(
             }
             let candidate = read(memory, layout, address, true)?;
             if let Some(arena) = candidate
-                && arena.broken_bins <= BINS_CHANGING
+                && arena.broken_bins <= BINS_BROKEN_MAX
                 // A copy of the library in another namespace has one too; the larger counts.
                 && found.as_ref().is_none_or(|it| it.system_bytes < arena.system_bytes)
             {
@@ -178,20 +182,38 @@ pub fn read<M: Memory>(
         let at = layout.arena.bins + bin * 16;
         // The bin as a chunk: its links stand where a chunk's do.
         let itself = address + at - 0x10;
-        let (forth, back) = (word(at), word(at + 8));
-        if forth == itself && back == itself {
-            continue;
+        let mut links = (word(at), word(at + 8));
+        let mut leads_back = links == (itself, itself);
+        let mut tries = 0;
+        while !leads_back && tries < BIN_TRIES {
+            if tries > 0 {
+                // It is being changed: as it is now.
+                let now = memory
+                    .word(address + at)?
+                    .zip(memory.word(address + at + 8)?);
+                links = now.unwrap_or(links);
+            }
+            leads_back = links == (itself, itself) || leads_back_to(memory, itself, links)?;
+            tries += 1;
         }
-        let leads_back = forth.is_multiple_of(16)
-            && back.is_multiple_of(16)
-            && memory.word(forth.wrapping_add(0x18))? == Some(itself)
-            && memory.word(back.wrapping_add(0x10))? == Some(itself);
         arena.broken_bins += usize::from(!leads_back);
-        if arena.broken_bins > 2 * BINS_CHANGING {
+        if arena.broken_bins > BINS_BROKEN_MAX {
             break;
         }
     }
     Ok(Some(arena))
+}
+
+/// Whether the chunks at both ends of a bin lead to it.
+fn leads_back_to<M: Memory>(
+    memory: &mut M,
+    bin: u64,
+    (forth, back): (u64, u64),
+) -> Result<bool, Lost> {
+    Ok(forth.is_multiple_of(16)
+        && back.is_multiple_of(16)
+        && memory.word(forth.wrapping_add(0x18))? == Some(bin)
+        && memory.word(back.wrapping_add(0x10))? == Some(bin))
 }
 
 /// The arenas of the ring that the main one is in, itself first; and whether the
@@ -211,7 +233,7 @@ pub fn ring<M: Memory>(
             return Ok((arenas, false));
         }
         match read(memory, layout, next, false)? {
-            Some(arena) if arena.broken_bins <= 2 * BINS_CHANGING => {
+            Some(arena) if arena.broken_bins <= BINS_BROKEN_MAX => {
                 next = arena.next;
                 arenas.push(arena);
             }

@@ -19,6 +19,8 @@ use crate::model::heap as model;
 
 /// Reads for the fastbins of an arena; more take longer than to read all of it.
 const FOLLOWED_READS: usize = 2048;
+/// Bins that may be in the middle of a change.
+const BINS_CHANGING: u64 = 2;
 /// `NONCONTIGUOUS_BIT` of an arena's flags.
 const NOT_CONTIGUOUS: u32 = 2;
 
@@ -399,6 +401,7 @@ impl Whole<'_> {
         let clean = model::Quality {
             is_clean: false,
             retries: quality.retries,
+            broken_bins: quality.broken_bins.min(BINS_CHANGING),
             ..model::Quality::default()
         };
         quality.is_clean = quality == clean;

@@ -202,7 +202,8 @@ pub struct Cell {
 /// How well everything that was read fitted together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quality {
-    /// Nothing of what follows happened.
+    /// Nothing of what follows happened, but for pieces read again and a bin or two
+    /// in the middle of a change.
     pub is_clean: bool,
     /// Windows that were read again, because something in them had just changed.
     pub retries: u64,
