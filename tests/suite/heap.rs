@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use tests::{Program, Truth, build, memtrace, needs_program, needs_tracing, wait_until};
+use tests::{Program, Truth, build, memtrace, needs_program, needs_tracing, run_tool, wait_until};
 use tracer::model::heap::{Chunks, Heap};
 
 fn look(pid: u32, more: &[&str]) -> Heap {
@@ -14,7 +14,10 @@ fn look(pid: u32, more: &[&str]) -> Heap {
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    let heap: Heap = serde_json::from_slice(&output.stdout).unwrap();
+    // Whatever the heap, the walker's memory is bounded.
+    assert!((1..64 << 20).contains(&heap.cost.worker_bytes));
+    heap
 }
 
 fn chunks(heap: &Heap) -> Chunks {
@@ -296,6 +299,70 @@ fn node_server() {
     assert!(split.live_bytes > 200 * 20_000, "{split:?}");
     node.talk.go();
     assert!(node.wait().success());
+}
+
+/// What a node process keeps of a thousand streams that are gone, and what
+/// `malloc_trim` returns of it when a debugger calls it there: as predicted,
+/// within a hundredth.
+#[test]
+fn node_returns_what_was_predicted() {
+    needs_tracing!();
+    needs_program!("node");
+    needs_program!("gdb");
+    const SCRIPT: &str = "const zlib = require('zlib'), streams = [];
+        const more = number => {
+            if (number === 500) {
+                for (let i = 0; i < 950; i++) { streams[i].close(); streams[i] = null; }
+                return setTimeout(() => { gc(); gc(); console.log('ready'); }, 300);
+            }
+            const stream = zlib.createDeflateRaw();
+            streams.push(stream, zlib.createInflateRaw());
+            stream.on('data', () => {});
+            stream.write(Buffer.alloc(3000, number & 255));
+            stream.flush(() => more(number + 1));
+        };
+        more(0);
+        process.stdin.once('data', () => process.exit(0));";
+    let mut command = Command::new("node");
+    let mut node = Program::start(
+        command
+            .args(["--expose-gc", "-e", SCRIPT])
+            .stderr(Stdio::null()),
+    );
+    assert_eq!(node.talk.line(), "ready");
+    let pid = node.pid();
+    let heap = look(pid, &[]);
+    assert!(heap.walked.quality.is_clean, "{:?}", heap.walked.quality);
+    let (before, predicted) = (anonymous(pid), heap.trimmable_bytes());
+    let trim = [
+        "-p",
+        &pid.to_string(),
+        "-batch",
+        "-ex",
+        "call (int)malloc_trim(0)",
+    ];
+    let _said = run_tool("gdb", &trim);
+    let returned = before.saturating_sub(anonymous(pid));
+    assert!(returned > 20 << 20, "{returned}");
+    assert!(
+        predicted.abs_diff(returned) <= returned / 100,
+        "{predicted} predicted, {returned} returned"
+    );
+    // Nothing is left to be returned.
+    let left = look(pid, &[]).trimmable_bytes();
+    assert!(left <= returned / 100, "{left}");
+    node.talk.go();
+    assert!(node.wait().success());
+}
+
+/// The process's own pages, by the kernel's account.
+fn anonymous(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Anonymous:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
 /// A program that never called malloc of glibc, one without a glibc, and none at

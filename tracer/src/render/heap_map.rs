@@ -185,7 +185,7 @@ pub fn svg(heap: &Heap) -> String {
             "<rect x=\"{at}\" y=\"68\" width=\"10\" height=\"10\" fill=\"{colour}\"/><text x=\"{}\" y=\"77\">{meaning}</text>",
             at + 14
         );
-        at += 28 + meaning.len() * 7;
+        at += 30 + meaning.chars().count() * 7;
     }
     for (index, row) in rows.iter().enumerate() {
         if let Some(address) = row.address {
