@@ -377,11 +377,17 @@ fn refusals() {
         assert!(errors.contains(words), "{errors}");
     };
     refused("999999999", "no process has pid");
-    let mut own = Command::new("sleep");
-    let mut sleep = Program::start(own.arg("1000").stderr(Stdio::null()));
-    let heap = look(sleep.pid(), &[]);
-    assert!(heap.walked.quality.is_clean);
-    sleep.child().kill().unwrap();
-    sleep.wait();
-    refused(&sleep.pid().to_string(), "no process has pid");
+    let mut gone = Program::ready("heap", &["leak", "100", "1"]);
+    gone.child().kill().unwrap();
+    gone.wait();
+    refused(&gone.pid().to_string(), "no process has pid");
+    let jemalloc = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2";
+    if std::path::Path::new(jemalloc).exists() {
+        let mut command = Command::new(build("heap"));
+        command
+            .args(["leak", "100", "1"])
+            .env("LD_PRELOAD", jemalloc);
+        let other = Program::ready_as(&mut command);
+        refused(&other.pid().to_string(), "glibc's malloc has not been used");
+    }
 }

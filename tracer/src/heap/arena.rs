@@ -91,8 +91,10 @@ pub fn find_main<M: Memory>(
             let word = |offset: u64| word_at(&data, base + offset as usize).unwrap_or(0);
             let top = word(layout.arena.top);
             let address = library.start + base as u64;
-            // Before its first use: top is the first bin, which is empty.
-            unused |= top == address + layout.arena.top && word(layout.arena.system_mem) == 0;
+            // As it is compiled in: a ring of its own, for one thread, with nothing.
+            unused |= word(layout.arena.next) == address
+                && word(layout.arena.next + 0x10) == 1
+                && word(layout.arena.system_mem) == 0;
             if !looks_like_state(&word, layout) || mappings.at(top).is_none() {
                 continue;
             }
