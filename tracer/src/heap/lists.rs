@@ -132,8 +132,7 @@ pub struct Candidate {
 
 /// Whether what stands in a chunk of the right size can be a thread's cache, and
 /// if so whether something is in it: the words from its first one on.
-#[must_use]
-pub fn looks_like_cache(layout: &Layout, bytes: &[u8]) -> Option<bool> {
+fn looks_like_cache(layout: &Layout, bytes: &[u8]) -> Option<bool> {
     let cache = &layout.cache;
     let counts = cache.lists * cache.count_bytes;
     let mut any = false;
@@ -157,6 +156,29 @@ pub fn looks_like_cache(layout: &Layout, bytes: &[u8]) -> Option<bool> {
         any |= first != 0;
     }
     Some(any)
+}
+
+/// The same of a chunk, out of the window that begins at `start` if it is whole there.
+pub fn look_for_cache<M: Memory>(
+    memory: &mut M,
+    layout: &Layout,
+    (chunk, _): Chunk,
+    start: u64,
+) -> Result<Option<bool>, Lost> {
+    let length = layout.cache.chunk as usize - 8;
+    let (bytes, states) = memory.shown();
+    let shown = chunk.checked_sub(start).and_then(|offset| {
+        let from = offset as usize + 0x10;
+        let pages = from / PAGE as usize..=(from + length) / PAGE as usize;
+        let are_resident = states.get(pages)?.iter().all(|state| *state == 1);
+        are_resident.then(|| bytes.get(from..from + length))?
+    });
+    if let Some(bytes) = shown {
+        return Ok(looks_like_cache(layout, bytes));
+    }
+    let mut copy = vec![0; length];
+    let is_read = memory.read(chunk + 0x10, &mut copy)?;
+    Ok(is_read.then(|| looks_like_cache(layout, &copy)).flatten())
 }
 
 /// What the caches hold.

@@ -18,6 +18,7 @@ mod occupancy;
 mod pages;
 mod region;
 mod resync;
+mod sum;
 mod sweep;
 mod walk;
 mod whole;

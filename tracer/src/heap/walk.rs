@@ -6,9 +6,11 @@
 //! walk goes on behind, where chunks fit together again, and the bytes between
 //! are counted as unknown.
 
+mod saved;
+
 use super::{
     layout::Layout,
-    lists::{Candidate, Chunk, looks_like_cache},
+    lists::{self, Candidate, Chunk},
     memory::{Lost, Memory, PAGE, WINDOW_BYTES, word_at},
     pages::Pages,
     region::{Region, Tally},
@@ -91,18 +93,6 @@ struct Walker<'a> {
     fences: u32,
 }
 
-/// Where the walk was when a window was opened.
-struct Saved {
-    tally: Tally,
-    at: u64,
-    previous: Option<(u64, u64)>,
-    run: Option<u64>,
-    next_fast: usize,
-    fences: u32,
-    candidates: usize,
-    page: (u64, u16),
-}
-
 /// Why the steps through a window ended.
 enum Pause {
     /// The next header is in another one.
@@ -156,35 +146,6 @@ impl Walker<'_> {
                 }
             }
         }
-    }
-
-    fn save(&self) -> Saved {
-        // The chunk in front is taken when the one behind it is seen.
-        let first = self.previous.map_or(self.at, |(address, _)| address);
-        Saved {
-            tally: self.tally.clone(),
-            at: self.at,
-            previous: self.previous,
-            run: self.run,
-            next_fast: self.next_fast,
-            fences: self.fences,
-            candidates: self.candidates.len(),
-            page: (first, self.pages.mark(first)),
-        }
-    }
-
-    fn restore(&mut self, saved: &Saved, furthest: u64) {
-        let retries = self.tally.retries;
-        self.tally = saved.tally.clone();
-        self.tally.retries = retries;
-        self.at = saved.at;
-        self.previous = saved.previous;
-        self.run = saved.run;
-        self.next_fast = saved.next_fast;
-        self.fences = saved.fences;
-        self.candidates.truncate(saved.candidates);
-        let (address, mark) = saved.page;
-        self.pages.rewind(address, mark, furthest + PAGE);
     }
 
     /// Steps from header to header within the window.
@@ -388,27 +349,7 @@ impl Walker<'_> {
         chunk: Chunk,
         start: u64,
     ) -> Result<(), Lost> {
-        let layout = self.ground.layout;
-        let length = layout.cache.chunk as usize - 8;
-        let (bytes, states) = memory.shown();
-        let is_whole = |first: usize, last: usize| {
-            states
-                .get(first..=last)
-                .is_some_and(|it| it.iter().all(|state| *state == 1))
-        };
-        let shown = chunk.0.checked_sub(start).and_then(|offset| {
-            let from = offset as usize + 0x10;
-            is_whole(from / PAGE as usize, (from + length) / PAGE as usize).then_some(())?;
-            bytes.get(from..from + length)
-        });
-        let looks = match shown {
-            Some(bytes) => looks_like_cache(layout, bytes),
-            None => {
-                let mut copy = vec![0; length];
-                let is_read = memory.read(chunk.0 + 0x10, &mut copy)?;
-                is_read.then(|| looks_like_cache(layout, &copy)).flatten()
-            }
-        };
+        let looks = lists::look_for_cache(memory, self.ground.layout, chunk, start)?;
         let is_first = chunk.0 == self.ground.region.first_chunk;
         let is_it = looks.is_some_and(|has_chunks| has_chunks || is_first);
         if is_it && self.candidates.len() < CANDIDATES_MAX {

@@ -1,5 +1,7 @@
 //! All of a process's heap: every arena, every region, mapped chunks, caches.
 
+mod segments;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,9 +12,10 @@ use super::{
     maps::{Kind, Mappings},
     memory::{Lost, Memory, PAGE},
     occupancy::Counter,
-    pages::{PAGES_MAX, Page, Pages},
+    pages::{PAGES_MAX, Pages},
     region::{Region, SIZES, Tally},
-    resync, sweep,
+    sum::{Walked, add, described, fold, holder},
+    sweep,
     walk::{self, Ground},
 };
 use crate::model::heap as model;
@@ -82,14 +85,6 @@ pub fn walk<M: Memory>(
         whole.arena(memory, index, arena, heap_bytes)?;
     }
     Ok(whole.finish(memory, &arenas, heap_bytes)?)
-}
-
-/// A region that was walked.
-struct Walked {
-    arena: usize,
-    region: Region,
-    pages: Pages,
-    tally: Tally,
 }
 
 struct Whole<'a> {
@@ -208,61 +203,6 @@ impl Whole<'_> {
             pages,
             tally,
         });
-        Ok(())
-    }
-
-    /// Where `brk` was in the way of something, the main arena goes on in mappings.
-    /// Nothing lists them: they are what is made of chunks, until all is found.
-    fn segments<M: Memory>(
-        &mut self,
-        memory: &mut M,
-        index: usize,
-        arena: &Arena,
-        heap_bytes: u64,
-    ) -> Result<(), Lost> {
-        let has = |walked: &[Walked]| -> u64 {
-            let own = walked.iter().filter(|it| it.arena == index);
-            own.map(|it| it.tally.chunks.total()).sum()
-        };
-        if arena.flags & NOT_CONTIGUOUS == 0 {
-            return Ok(());
-        }
-        let mut words = Words::new(memory);
-        let (fast, _counted) =
-            fast_chunks(&mut words, &self.layout, self.mappings, &arena.fastbins)?;
-        for (start, end) in mapped::unclaimed(self.mappings, &self.claimed(heap_bytes)) {
-            let mut at = start;
-            while at < end && has(&self.walked) < arena.system_bytes {
-                if let Some(bytes) = mapped::at_page(memory, &self.layout, at, end)? {
-                    at += bytes;
-                    continue;
-                }
-                let mut region = Region {
-                    start: at,
-                    first_chunk: at,
-                    end,
-                    top: arena.top,
-                    is_main: true,
-                    is_break: false,
-                    step: PAGE,
-                };
-                let Some(first) = resync::find_page(memory, &region, at)? else {
-                    break;
-                };
-                (region.start, region.first_chunk) = (first, first);
-                let (walks, candidates) = (self.walked.len(), self.candidates.len());
-                self.region(memory, index, region, &fast)?;
-                at = first + PAGE;
-                let last = self.walked.last().filter(|_| self.walked.len() > walks);
-                match last.map(|it| (it.tally.breaks, it.tally.end)) {
-                    Some((0, behind)) if behind.is_multiple_of(PAGE) => at = behind.max(at),
-                    _ => {
-                        self.walked.truncate(walks);
-                        self.candidates.truncate(candidates);
-                    }
-                }
-            }
-        }
         Ok(())
     }
 
@@ -419,63 +359,5 @@ fn region_of(heap: &Heap, arena: &Arena) -> Region {
         is_main: false,
         is_break: false,
         step: PAGE,
-    }
-}
-
-fn described(arena: &Arena) -> model::Arena {
-    model::Arena {
-        address: arena.address,
-        is_main: arena.is_main,
-        system_bytes: arena.system_bytes,
-        ..model::Arena::default()
-    }
-}
-
-fn holder(walked: &mut [Walked], address: u64) -> Option<&mut Walked> {
-    let index = walked.partition_point(|it| it.tally.end <= address);
-    walked
-        .get_mut(index)
-        .filter(|it| it.region.first_chunk <= address)
-}
-
-fn fold(walked: &Walked, counter: &mut Counter) -> model::Pages {
-    let mut sums = model::Pages::default();
-    let pages = walked
-        .tally
-        .end
-        .saturating_sub(walked.pages.start())
-        .div_ceil(PAGE);
-    for page in walked.pages.iter().take(pages as usize) {
-        counter.add(page);
-        match page {
-            Page::Absent => sums.absent_bytes += PAGE,
-            Page::Swapped => sums.swapped_bytes += PAGE,
-            Page::Unknown => sums.unknown_bytes += PAGE,
-            Page::Used(0) => sums.empty_bytes += PAGE,
-            Page::Used(used) => {
-                let used = u64::from(used);
-                sums.used_bytes += used;
-                sums.pinned_bytes += PAGE - used;
-                sums.pinning_pages += u64::from(used < PAGE);
-            }
-        }
-    }
-    sums.resident_bytes =
-        sums.unknown_bytes + sums.empty_bytes + sums.used_bytes + sums.pinned_bytes;
-    sums
-}
-
-fn add(all: &mut Tally, tally: &Tally) {
-    all.retries += tally.retries;
-    all.breaks += tally.breaks;
-    all.wrong_footers += tally.wrong_footers;
-    all.adjacent_free += tally.adjacent_free;
-    all.misplaced += tally.misplaced;
-    all.free_by_size.resize(SIZES, 0);
-    for (bytes, more) in all.free_by_size.iter_mut().zip(&tally.free_by_size) {
-        *bytes += more;
-    }
-    for run in &tally.runs {
-        all.keep(*run);
     }
 }
