@@ -11,7 +11,7 @@ use tracer::model::Report;
 use crate::exact::trace;
 
 /// Debian's, by the package that brings it.
-const PRELOADED: [(&str, &str, &str); 3] = [
+pub const PRELOADED: [(&str, &str, &str); 3] = [
     ("jemalloc", "libjemalloc.so.2", "libjemalloc2"),
     (
         "tcmalloc",
@@ -21,7 +21,7 @@ const PRELOADED: [(&str, &str, &str); 3] = [
     ("mimalloc", "libmimalloc.so.2", "libmimalloc2.0"),
 ];
 
-fn library(file: &str, package: &str) -> String {
+pub fn library(file: &str, package: &str) -> String {
     let path = format!("/usr/lib/x86_64-linux-gnu/{file}");
     assert!(std::path::Path::new(&path).exists(), "{package} is needed");
     path

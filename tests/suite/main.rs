@@ -10,6 +10,7 @@ mod allocators;
 mod bad_input;
 mod exact;
 mod follow;
+mod fragmentation;
 mod friendly;
 mod heap;
 mod hostile;

@@ -4,11 +4,12 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tests::{Finished, Memtrace, Program, needs_tracing, run_memtrace};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "report.json",
     "live.folded",
     "live.svg",
     "mappings.svg",
+    "fragmentation.svg",
     "recording.memtrace",
 ];
 

@@ -213,6 +213,12 @@ impl Memtrace {
         }
     }
 
+    /// Where the results will be.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("out")
+    }
+
     /// The process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

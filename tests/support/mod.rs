@@ -16,7 +16,7 @@ pub use compile::{Build, build, build_with, is_prebuilt, program_path, programs_
 pub use count::{Count, Tally};
 pub use gdb::{FileMapping, Gdb, RecordedStack, allocator_of, code_of};
 pub use memtrace::{Finished, Memtrace, binary, cannot_trace, memtrace, run_memtrace};
-pub use node::node;
+pub use node::{node, npm_package};
 pub use process::{DEADLINE, Process, has_program, run_tool, wait_until};
 pub use program::Program;
 pub use residue::{BpfObjects, altered_code, bpf_objects};

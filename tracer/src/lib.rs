@@ -3,6 +3,7 @@
 //! Data flows one way: probe → collect → model → analyze → render / store.
 //! A room imports only those to its left and `model`; see ARCHITECTURE.md.
 
+pub mod analyze;
 pub mod cli;
 pub mod collect;
 pub mod heap;

@@ -123,6 +123,10 @@ pub struct Trace {
     /// process a little, by how much the report tells.
     #[arg(long)]
     pub no_mappings: bool,
+    /// Do not look at the heaps. A look reads what glibc has resident, from outside,
+    /// every five seconds or more seldom.
+    #[arg(long)]
+    pub no_heap: bool,
     /// Write `ready` to this file descriptor when calls begin to count.
     #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(0..=1 << 20))]
     pub ready_fd: Option<i32>,
@@ -148,6 +152,7 @@ impl Trace {
             overhead: overhead.0,
             follow,
             mappings: !self.no_mappings,
+            heaps: !self.no_heap,
         }
     }
 }

@@ -26,6 +26,7 @@ pub fn run(arguments: &arguments::Demo, printer: &Printer) -> anyhow::Result<Exi
         max_sites: crate::probe::Limits::default().sites,
         unwind_memory: crate::probe::UNWIND_MIB,
         no_mappings: false,
+        no_heap: false,
         ready_fd: None,
     };
     let target = TargetProcess::open_own(program.child.id())?;

@@ -9,7 +9,7 @@ use flate2::{Compression, write::ZlibEncoder};
 
 use super::{arguments, printer::Printer};
 use crate::{
-    collect::heap::{Look, look},
+    collect::heap::{Look, Looked, look},
     render::heap_map,
     store::OutputDir,
 };
@@ -18,8 +18,11 @@ pub fn run(arguments: &arguments::Heap, printer: &Printer) -> anyhow::Result<Exi
     let how = Look {
         freeze: arguments.freeze,
         record: arguments.record.is_some(),
+        ..Look::default()
     };
-    let (heap, recording) = look(arguments.pid, how)?;
+    let Looked {
+        heap, recording, ..
+    } = look(arguments.pid, how)?;
     let mut written = Vec::new();
     if let Some(path) = &arguments.output {
         let picture = heap_map::svg(&heap);

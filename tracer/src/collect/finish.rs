@@ -13,6 +13,7 @@ use super::{
     CollectError, Session,
     clock::Moment,
     footprint::glibc_chunk,
+    heap::report as heap,
     javascript::Javascript,
     mapped::{self as mappings, Measured},
     names::{Located, places},
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     model::{
         Counts, Frame, Host, JAVASCRIPT, Level, Loss, LossCause, Report, SCHEMA, Site, Source,
-        StackEnd, Totals, Window,
+        StackEnd, Totals, Window, trace_heap::Heaps,
     },
     probe::{ProgramName, count_of},
 };
@@ -115,6 +116,7 @@ impl Live {
 pub fn report(
     mut session: Session,
     mapped: Vec<Measured>,
+    heaps_at_end: heap::AtEnd,
     end: Moment,
 ) -> Result<Report, CollectError> {
     let counts = session.kernel.counts()?;
@@ -136,7 +138,15 @@ pub fn report(
     })?;
     let mappings = mappings::of(&mut session, mapped, &mapping_sites);
     audit(&kernel_sites, &live, &mut loss);
-    let sites = name_sites(&mut session, &kernel_sites, &live, end);
+    let (sites, site_ids) = name_sites(&mut session, &kernel_sites, &live, end);
+    let heap = (session.heaps.take()).map(|heaps| {
+        let ledger = heap::Ledger {
+            kernel: &session.kernel,
+            sites: &kernel_sites,
+            site_ids: &site_ids,
+        };
+        heap::of(heaps.known(), heaps_at_end, &ledger).map(|processes| Heaps { processes })
+    });
     let mut totals = Totals {
         footprint_bytes: live.values().map(|live| live.footprint).sum(),
         ..Totals::default()
@@ -185,6 +195,7 @@ pub fn report(
         unmatched_frees: count_of(&counts, Counter::UnmatchedFree).calls,
         sites,
         mappings,
+        heap: heap.transpose()?,
         loss,
         not_covered: session.not_covered,
         notes,
@@ -271,13 +282,13 @@ fn audit(sites: &[(u64, KernelSite)], live: &HashMap<u64, Live>, loss: &mut Vec<
 }
 
 /// The sites with names, largest first; equal stacks seen in several
-/// generations of the mappings are one site.
+/// generations of the mappings are one site. Also each one's id, by the kernel's key.
 fn name_sites(
     session: &mut Session,
     kernel_sites: &[(u64, KernelSite)],
     live: &HashMap<u64, Live>,
     end: Moment,
-) -> Vec<Site> {
+) -> (Vec<Site>, HashMap<u64, String>) {
     let mut places_by_site = Vec::with_capacity(kernel_sites.len());
     for (key, site) in kernel_sites {
         let Some(space) = session
@@ -301,11 +312,13 @@ fn name_sites(
         );
     }
     let mut sites: HashMap<(String, u32), Site> = HashMap::new();
+    let mut site_ids = HashMap::new();
     for (key, kernel_site, (places, stack_end)) in places_by_site {
         let frames = session.names.frames(&places);
         let source = KernelSource::from_number(kernel_site.identity.source)
             .map_or(Source::Unknown, Source::from);
         let site_id = site_id(source, &frames);
+        site_ids.insert(key, site_id.clone());
         let process = kernel_site.identity.space;
         let oldest_seconds = live
             .get(&key)
@@ -344,7 +357,7 @@ fn name_sites(
             .cmp(&order(a))
             .then_with(|| a.site_id.cmp(&b.site_id))
     });
-    sites
+    (sites, site_ids)
 }
 
 /// Names a site the same in every run: a hash of its source and of its

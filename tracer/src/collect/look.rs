@@ -55,6 +55,7 @@ impl Session {
         if self.ticks > TICKS_AT_FIRST && !self.ticks.is_multiple_of(TICKS_A_LOOK) {
             return Ok(None);
         }
+        self.look_at_heaps();
         self.look().map(Some)
     }
 

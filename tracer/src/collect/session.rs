@@ -10,6 +10,7 @@ use super::{
     clock::Moment,
     finish,
     follow::Follow,
+    heap::{self, Heaps, report::AtEnd, traced},
     javascript::Javascript,
     mapped::{self, Watch, intervals::Origin},
     overhead::{ALWAYS_BYTES, Governor, Limit},
@@ -33,6 +34,8 @@ pub struct Options {
     pub follow: bool,
     /// Whether mapping calls are watched too.
     pub mappings: bool,
+    /// Whether the heaps are looked at too.
+    pub heaps: bool,
 }
 
 /// Why a trace ended.
@@ -66,6 +69,8 @@ pub struct Session {
     pub(super) follow: Follow,
     /// The mapping calls, where they are watched.
     pub(super) watch: Option<Watch>,
+    /// The heaps, where they are looked at.
+    pub(super) heaps: Option<Heaps>,
     /// For the user, as it happens.
     pub(super) news: Vec<String>,
     pub(super) control: Control,
@@ -141,6 +146,7 @@ impl Session {
             has_execed: false,
             follow: Follow::new(options.follow),
             watch,
+            heaps: options.heaps.then(Heaps::default),
             news: Vec::new(),
             control: Control {
                 seed: random()?,
@@ -195,6 +201,8 @@ impl Session {
         // The perf maps' last words, where the process still lives.
         let _ = self.follow_all_mappings();
         self.follow_mapped(true)?;
+        // At once: what the ledger says and what the heaps look like belong together.
+        let heaps = self.look_at_heaps_last()?;
         let mapped = match self.watch {
             Some(_) => self.spaces.iter().filter_map(mapped::measure).collect(),
             None => Vec::new(),
@@ -210,8 +218,46 @@ impl Session {
                 self.governor.worst_share * 100.0
             ));
         }
-        finish::report(self, mapped, end)
+        finish::report(self, mapped, heaps, end)
     }
+}
+
+impl Session {
+    /// Has the heaps looked at if it is time.
+    pub(super) fn look_at_heaps(&mut self) {
+        if let Some(heaps) = &mut self.heaps {
+            heaps.tick(on_glibc(&self.spaces), self.start);
+        }
+    }
+
+    /// Looks at the heaps for the last time.
+    fn look_at_heaps_last(&mut self) -> Result<AtEnd, CollectError> {
+        let Some(heaps) = &mut self.heaps else {
+            return Ok(AtEnd::default());
+        };
+        let walked = heaps.finish(on_glibc(&self.spaces), self.start);
+        let is_told = self.watch.is_some() && self.sampling.is_none();
+        let of = |space| traced::Pages::of(space, self.from_start);
+        let pages = match is_told {
+            true => self.spaces.iter().filter_map(of).collect(),
+            false => Vec::new(),
+        };
+        let traced = traced::look(pages, &self.kernel)?;
+        Ok(AtEnd { walked, traced })
+    }
+}
+
+/// Those that live and have a glibc: no other's heap can be walked.
+fn on_glibc(spaces: &[Space]) -> impl Iterator<Item = heap::Process> {
+    spaces.iter().filter_map(|space| {
+        let allocator = &space.process.allocator;
+        let pid = space.pid().filter(|_| allocator.contains("glibc"))?;
+        Some(heap::Process {
+            space: space.id,
+            pid,
+            has_others: !allocator.starts_with("glibc") || allocator.contains('+'),
+        })
+    })
 }
 
 fn random() -> Result<u64, CollectError> {

@@ -30,4 +30,4 @@ mod tests;
 pub use layout::{Layout, UnknownVersion, Version};
 pub use maps::{Kind, Mapping, Mappings};
 pub use memory::{Lost, Memory, PageState};
-pub use whole::{WalkError, walk};
+pub use whole::{WalkError, walk, walk_and_tell_pages};

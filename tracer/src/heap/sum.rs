@@ -35,6 +35,20 @@ pub fn holder(walked: &mut [Walked], address: u64) -> Option<&mut Walked> {
         .filter(|it| it.region.first_chunk <= address)
 }
 
+/// Tells of a region's pages that are partly in use, `most` in all.
+pub fn tell_partly_used(walked: &Walked, to: &mut model::PartlyUsed, most: usize) {
+    let first = walked.pages.start() / PAGE;
+    for (page, state) in (first..).zip(walked.pages.iter()) {
+        if let Page::Used(used @ 1..) = state
+            && u64::from(used) < PAGE
+            && to.len() < most
+        {
+            // Regions come by address.
+            let _is_behind = to.push(page, used);
+        }
+    }
+}
+
 /// The sums of a region's pages, which are put into the picture too.
 pub fn fold(walked: &Walked, counter: &mut Counter) -> model::Pages {
     let mut sums = model::Pages::default();

@@ -1,6 +1,7 @@
 //! Heaps that are built here, chunk by chunk, and recorded ones.
 
 mod build;
+mod count;
 
 use std::io::Read as _;
 

@@ -14,7 +14,7 @@ use super::{
     occupancy::Counter,
     pages::{PAGES_MAX, Pages},
     region::{Region, SIZES, Tally},
-    sum::{Walked, add, described, fold, holder},
+    sum::{Walked, add, described, fold, holder, tell_partly_used},
     sweep,
     walk::{self, Ground},
 };
@@ -63,6 +63,19 @@ pub fn walk<M: Memory>(
     version: Version,
     mappings: &Mappings,
 ) -> Result<model::Walked, WalkError> {
+    Ok(walk_and_tell_pages(memory, version, mappings, 0)?.0)
+}
+
+/// The same. Also tells of so many pages at most that are partly in use.
+///
+/// # Errors
+/// See [`walk`].
+pub fn walk_and_tell_pages<M: Memory>(
+    memory: &mut M,
+    version: Version,
+    mappings: &Mappings,
+    partly_used_max: usize,
+) -> Result<(model::Walked, model::PartlyUsed), WalkError> {
     let layout = Layout::of(version)?;
     let main = arena::find_main(memory, &layout, mappings)?;
     let parameters = arena::find_parameters(memory, &layout, mappings)?;
@@ -84,7 +97,7 @@ pub fn walk<M: Memory>(
     for (index, arena) in arenas.iter().enumerate() {
         whole.arena(memory, index, arena, heap_bytes)?;
     }
-    Ok(whole.finish(memory, &arenas, heap_bytes)?)
+    Ok(whole.finish(memory, &arenas, heap_bytes, partly_used_max)?)
 }
 
 struct Whole<'a> {
@@ -211,7 +224,8 @@ impl Whole<'_> {
         memory: &mut M,
         arenas: &[Arena],
         heap_bytes: u64,
-    ) -> Result<model::Walked, Lost> {
+        partly_used_max: usize,
+    ) -> Result<(model::Walked, model::PartlyUsed), Lost> {
         if let Some((index, main)) = arenas.iter().enumerate().find(|(_, it)| it.is_main) {
             self.segments(memory, index, main, heap_bytes)?;
         }
@@ -238,7 +252,9 @@ impl Whole<'_> {
             ..model::Walked::default()
         };
         let mut all = Tally::default();
+        let mut partly_used = model::PartlyUsed::default();
         for walked in &self.walked {
+            tell_partly_used(walked, &mut partly_used, partly_used_max);
             if let Some(arena) = result.arenas.get_mut(walked.arena) {
                 arena.regions += 1;
                 arena.chunks += walked.tally.chunks;
@@ -260,7 +276,7 @@ impl Whole<'_> {
         result.largest_free = std::mem::take(&mut all.runs);
         result.occupancy = counter.finish();
         self.judge(memory, &mut result, &all)?;
-        Ok(result)
+        Ok((result, partly_used))
     }
 
     /// Threads' caches hold chunks that look as if in use, and are themselves some.

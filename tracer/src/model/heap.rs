@@ -15,6 +15,7 @@ pub struct Walked {
     /// Caches of threads.
     pub caches: u64,
     /// `[start, end)` of what the allocator has, by address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spans: Vec<(u64, u64)>,
     /// The largest stretches of free chunks, by resident bytes.
     pub largest_free: Vec<FreeRun>,
@@ -199,6 +200,47 @@ pub struct Cell {
     pub used_bytes: u64,
 }
 
+/// Resident pages with something in use on them, by number; most of them are
+/// pinned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartlyUsed {
+    /// How far a page is behind the one before, and bytes in use on it.
+    steps: Vec<(u64, u16)>,
+    last: u64,
+}
+
+impl PartlyUsed {
+    /// Adds a page behind the others; false if it is not.
+    pub fn push(&mut self, page: u64, used: u16) -> bool {
+        let is_behind = self.steps.is_empty() || page > self.last;
+        if is_behind {
+            self.steps.push((page.wrapping_sub(self.last), used));
+            self.last = page;
+        }
+        is_behind
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Number of each page, and bytes in use on it.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u16)> {
+        self.steps.iter().scan(0_u64, |page, (step, used)| {
+            *page = page.wrapping_add(*step);
+            Some((*page, *used))
+        })
+    }
+}
+
 /// How well everything that was read fitted together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quality {
@@ -232,7 +274,7 @@ pub struct Quality {
 }
 
 /// One look at a process: what `memtrace heap --json` prints.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Heap {
     /// The process.
     pub process: super::Process,

@@ -13,6 +13,7 @@ mod report;
 mod seconds;
 mod site;
 mod stack_end;
+pub mod trace_heap;
 pub mod wide;
 
 pub use frame::{Frame, JAVASCRIPT};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One program in one address space. A process that execs becomes another.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     /// The address space's number in this report; `Site::process` refers to it.
     pub id: u32,

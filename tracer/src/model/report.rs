@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Loss, Mappings, Process, Site};
+use super::{Counts, Loss, Mappings, Process, Site, trace_heap::Heaps};
 
 /// The schema this memtrace writes, and the newest it reads.
 pub const SCHEMA: u32 = 1;
@@ -36,6 +36,9 @@ pub struct Report {
     /// What was mapped, unless that was not watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mappings: Option<Mappings>,
+    /// The heaps, unless they were not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heap: Option<Heaps>,
     /// What was lost, by cause; empty when nothing was.
     pub loss: Vec<Loss>,
     /// Allocators in the processes that were not traced, and why: what they hand

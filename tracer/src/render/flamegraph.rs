@@ -1,5 +1,5 @@
 //! `live.svg`: the live bytes as a flame graph, drawn by inferno; `mappings.svg`:
-//! the resident bytes of mappings.
+//! the resident bytes of mappings; `fragmentation.svg`: what is free and resident.
 //!
 //! Width is bytes; the process stands at the bottom, the allocator function on
 //! top. The title says whose memory and how much, the subtitle when, how
@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use inferno::flamegraph::{self, Options, TextTruncateDirection, color, color::PaletteMap};
 
-use crate::model::{Frame, Level, MappingSite, Report, Site};
+use crate::model::{Frame, Level, MappingSite, Report, Site, trace_heap::Shares};
 
 use super::layout::{cut_end, width};
 use super::{folded, loss, names, palette, words};
@@ -74,6 +74,31 @@ pub fn write_mappings(report: &Report, to: impl Write) -> io::Result<()> {
     )
 }
 
+/// Writes the picture of what is free and resident all the same: who pins it, and
+/// who freed it.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_fragmentation(report: &Report, to: impl Write) -> io::Result<()> {
+    let picture = Picture {
+        title: fragmentation_title(report),
+        subtitle: subtitle(
+            report,
+            "free but resident, at the end",
+            frames_of(&report.sites),
+        ),
+        empty: match &report.heap {
+            Some(heap) if heap.processes.iter().all(|it| it.retained.is_none()) => {
+                "No heap could be looked into: see report.json."
+            }
+            Some(_) => "Nothing was free and resident all the same.",
+            None => "The heaps were not looked at (--no-heap).",
+        },
+    };
+    let colours = palette::colours(frames_of(&report.sites));
+    draw(folded::fragmentation_stacks(report), picture, colours, to)
+}
+
 /// What stands around the flames.
 struct Picture {
     title: String,
@@ -129,6 +154,21 @@ fn mappings_title(report: &Report) -> String {
         sum.saturating_add(site.extent.resident_bytes)
     });
     title_of("resident memory mapped by", report, &words::bytes(resident))
+}
+
+fn fragmentation_title(report: &Report) -> String {
+    let heaps = || report.heap.iter().flat_map(|it| &it.processes);
+    let total = |shares: &mut dyn Iterator<Item = &Shares>| {
+        shares.map(Shares::total).fold(0, u64::saturating_add)
+    };
+    let pinned = total(&mut heaps().filter_map(|it| it.pinned.as_ref()));
+    let retained = total(&mut heaps().filter_map(|it| it.retained.as_ref()));
+    let figures = format!(
+        "{} pinned, {} on whole pages",
+        words::bytes(pinned),
+        words::bytes(retained)
+    );
+    title_of("freed but resident in", report, &figures)
 }
 
 fn title(report: &Report) -> String {

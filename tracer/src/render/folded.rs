@@ -5,9 +5,12 @@
 //! Marks are those of the field: `_[i]` for an inlined frame, `_[j]` for one
 //! of code made at run time.
 
-use std::io::{self, Write};
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+};
 
-use crate::model::{Frame, JAVASCRIPT, Report, Source};
+use crate::model::{Frame, JAVASCRIPT, Report, Site, Source};
 
 use super::names;
 
@@ -53,8 +56,54 @@ pub(super) fn mapping_stacks(report: &Report) -> impl Iterator<Item = (String, u
     })
 }
 
+/// What is pinned by the sites whose live blocks pin it, beside what is free on
+/// whole pages by the sites that freed most of it; and bytes of each.
+pub(super) fn fragmentation_stacks(report: &Report) -> Vec<(String, u64)> {
+    const PINNED: &str = "[free beside live blocks of]";
+    const PINNED_UNSEEN: &str = "[blocks that the trace has not seen]";
+    const RETAINED: &str = "[free on whole pages, freed by (predicted)]";
+    const RETAINED_UNSEEN: &str = "[freed before the trace, or never handed out]";
+    const LEFT_OUT: &str = "[not looked at page by page]";
+    let sites: HashMap<(u32, &str), &Site> = (report.sites.iter())
+        .map(|site| ((site.process, site.site_id.as_str()), site))
+        .collect();
+    let mut stacks = Vec::new();
+    for heap in report.heap.iter().flat_map(|it| &it.processes) {
+        let process = names::process_of(report, heap.process);
+        let pinned = (heap.pinned.as_ref()).map(|it| (it, PINNED, PINNED_UNSEEN));
+        let retained = (heap.retained.as_ref()).map(|it| (it, RETAINED, RETAINED_UNSEEN));
+        for (shares, what, unseen) in [pinned, retained].into_iter().flatten() {
+            let mut base = root(&process);
+            push(&mut base, what);
+            for share in shares.sites.iter().filter(|it| it.bytes > 0) {
+                let key = (heap.process, share.site_id.as_str());
+                let line = match sites.get(&key) {
+                    Some(site) => on(base.clone(), &site.frames, site.source),
+                    None => on(base.clone(), &[], Source::Unknown),
+                };
+                stacks.push((line, share.bytes));
+            }
+            for (what, bytes) in [
+                (unseen, shares.unseen_bytes),
+                (LEFT_OUT, shares.left_out_bytes),
+            ] {
+                if bytes > 0 {
+                    let mut line = base.clone();
+                    push(&mut line, what);
+                    stacks.push((line, bytes));
+                }
+            }
+        }
+    }
+    stacks
+}
+
 fn stack(report: &Report, process: u32, frames: &[Frame], source: Source) -> String {
-    let mut line = root(&names::process_of(report, process));
+    on(root(&names::process_of(report, process)), frames, source)
+}
+
+/// Frames and allocator function, on top of what stands there.
+fn on(mut line: String, frames: &[Frame], source: Source) -> String {
     if frames.is_empty() {
         push(&mut line, names::STACK_LOST);
     }
@@ -161,7 +210,7 @@ mod tests {
         #[test]
         fn one_line_each(report in sample::any_report()) {
             let text = folded(&report);
-            let live: Vec<&crate::model::Site> =
+            let live: Vec<&Site> =
                 report.sites.iter().filter(|site| site.counts.live_bytes > 0).collect();
             prop_assert_eq!(text.lines().count(), live.len());
             for (line, site) in text.split_terminator('\n').zip(live) {

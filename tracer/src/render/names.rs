@@ -87,6 +87,28 @@ pub fn brief(frame: &Frame) -> String {
     name
 }
 
+/// The first frames of a stack in a line, from the allocator's caller outwards.
+#[must_use]
+pub fn callers(frames: &[Frame], most: usize) -> String {
+    if frames.is_empty() {
+        return STACK_LOST.to_owned();
+    }
+    let frames: Vec<String> = frames.iter().take(most).map(short).collect();
+    frames.join(" < ")
+}
+
+/// Without the types of its arguments, and of its path the last two parts.
+fn short(frame: &Frame) -> String {
+    let name = self::frame(frame);
+    let end = name.find(['(', '<']).filter(|end| *end > 0);
+    let name = &name[..end.unwrap_or(name.len())];
+    let parts: Vec<&str> = name.rsplitn(3, "::").take(2).collect();
+    match parts[..] {
+        [last, before] => format!("{before}::{last}"),
+        _ => name.to_owned(),
+    }
+}
+
 /// Last component of the path of a frame's module.
 #[must_use]
 pub fn module(frame: &Frame) -> Cow<'_, str> {

@@ -2,6 +2,7 @@
 //! report that a trace could end in.
 
 mod any;
+mod heap;
 
 use crate::model::{
     Counts, Exit, Extent, Frame, Host, Level, Loss, LossCause, MappingKind, MappingSite, Mappings,
@@ -79,6 +80,7 @@ fn around(processes: Vec<Process>, sites: Vec<Site>, loss: Vec<Loss>) -> Report 
         unmatched_frees: 24,
         sites,
         mappings: None,
+        heap: None,
         loss,
         not_covered: Vec::new(),
         notes: Vec::new(),
@@ -154,6 +156,7 @@ pub fn troubled() -> Report {
     report.notes = vec!["The process was killed after 30.0 s of the 60 s asked for.".to_owned()];
     report.processes[0].exit = Some(Exit::Signal(9));
     report.mappings = Some(mappings());
+    report.heap = Some(heap::heap());
     report
 }
 

@@ -9,6 +9,7 @@ use crate::model::{Beginning, Exit, Followed, Level, Process, Report};
 use super::layout::{Ink, cut_end, ink, wrap};
 use super::{loss, names, words};
 
+mod heap;
 mod mappings;
 mod site;
 
@@ -44,6 +45,7 @@ pub fn render(report: &Report, page: Page) -> String {
     lines.push(String::new());
     sites(report, page, &mut lines);
     mappings::push(report, page, &mut lines);
+    heap::push(report, page, &mut lines);
     lost(report, page, &mut lines);
     not_covered(report, page, &mut lines);
     for note in &report.notes {

@@ -38,7 +38,7 @@ type Render = fn(&Report, &mut BufWriter<File>) -> io::Result<()>;
 
 /// What a trace writes. The recording comes first: from it the others can be
 /// made again, should there be no room for them.
-const FILES: [(&str, Render); 5] = [
+const FILES: [(&str, Render); 6] = [
     ("recording.memtrace", |report, file| {
         recording::write(report, file)
     }),
@@ -46,6 +46,9 @@ const FILES: [(&str, Render); 5] = [
     ("live.folded", |report, file| folded::write(report, file)),
     ("mappings.svg", |report, file| {
         flamegraph::write_mappings(report, file)
+    }),
+    ("fragmentation.svg", |report, file| {
+        flamegraph::write_fragmentation(report, file)
     }),
     ("live.svg", |report, file| flamegraph::write(report, file)),
 ];

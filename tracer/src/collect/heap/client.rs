@@ -13,7 +13,7 @@ use super::protocol::{self, Job, Outcome, Question, Reply, SHARED_BYTES, SUBCOMM
 use super::source::Source;
 use crate::{
     heap::{WalkError, image::Image},
-    model::heap::Walked,
+    model::heap::{PartlyUsed, Walked},
     probe::remote_memory::SharedMemory,
 };
 
@@ -40,6 +40,7 @@ pub struct Done {
     pub walked: Walked,
     /// What was read, if it was to be recorded.
     pub recording: Option<Image>,
+    pub partly_used: PartlyUsed,
     pub copied_bytes: u64,
     /// The worker's memory at most, its window and program included.
     pub worker_bytes: u64,
@@ -87,13 +88,17 @@ pub fn walk(pid: u32, job: &Job, record: bool) -> Result<Done, HeapWorkerError> 
     let (outcome, worker_bytes) = served
         .map_err(|error| HeapWorkerError::Failed(error, worker.0.try_wait().ok().flatten()))?;
     match outcome {
-        Outcome::Walked(walked) => Ok(Done {
-            walked: *walked,
-            recording: source.recording.take(),
-            copied_bytes: source.copied_bytes,
-            worker_bytes,
-            time: started.elapsed(),
-        }),
+        Outcome::Walked(walked) => {
+            let (walked, partly_used) = *walked;
+            Ok(Done {
+                walked,
+                partly_used,
+                recording: source.recording.take(),
+                copied_bytes: source.copied_bytes,
+                worker_bytes,
+                time: started.elapsed(),
+            })
+        }
         Outcome::Refused(refusal) => Err(refusal.into()),
         Outcome::NoSandbox(reason) => Err(HeapWorkerError::NotStarted(reason)),
     }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     collect::{CollectError, TargetProcess, mapped::residency::Residency, utc_now},
     heap::{WalkError, image::Image},
-    model::heap::{Cost, Heap, Split, Walked},
+    model::heap::{Cost, Heap, PartlyUsed, Split, Walked},
 };
 
 /// How often a heap is walked that changes too fast.
@@ -29,6 +29,19 @@ pub struct Look {
     pub freeze: bool,
     /// Keep what is read, to be walked again elsewhere.
     pub record: bool,
+    /// Tell of so many pages that are partly in use one by one.
+    pub partly_used_max: usize,
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub struct Looked {
+    /// The heap.
+    pub heap: Heap,
+    /// Pages that are partly in use, as many as were asked for.
+    pub partly_used: PartlyUsed,
+    /// What was read, if it was to be kept.
+    pub recording: Option<Image>,
 }
 
 /// Why nothing can be told.
@@ -55,7 +68,7 @@ pub enum LookError {
 ///
 /// # Errors
 /// See [`LookError`].
-pub fn look(pid: u32, look: Look) -> Result<(Heap, Option<Image>), LookError> {
+pub fn look(pid: u32, look: Look) -> Result<Looked, LookError> {
     let target = TargetProcess::open(pid)?;
     let maps = read(&target, "maps")?;
     let library = library::find(pid, &maps)?.ok_or(LookError::NoGlibc(pid))?;
@@ -72,6 +85,7 @@ pub fn look(pid: u32, look: Look) -> Result<(Heap, Option<Image>), LookError> {
         let job = Job {
             version: library.version,
             mappings: library::mappings(&maps, &library),
+            partly_used_max: look.partly_used_max,
         };
         match client::walk(pid, &job, look.record) {
             Ok(done) if best.as_ref().is_none_or(|it| doubt(&done) < doubt(it)) => {
@@ -109,7 +123,11 @@ pub fn look(pid: u32, look: Look) -> Result<(Heap, Option<Image>), LookError> {
         },
         walked: done.walked,
     };
-    Ok((heap, done.recording))
+    Ok(Looked {
+        heap,
+        partly_used: done.partly_used,
+        recording: done.recording,
+    })
 }
 
 /// How much of a walk is not sure.

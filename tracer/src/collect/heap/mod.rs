@@ -11,11 +11,15 @@ mod freeze;
 mod library;
 mod look;
 mod protocol;
+pub(super) mod report;
 mod smaps;
 mod source;
+mod trace;
+pub(super) mod traced;
 mod worker;
 
 pub use client::HeapWorkerError;
 pub use freeze::{FreezeError, guard_if_asked};
-pub use look::{Look, LookError, look};
+pub use look::{Look, LookError, Looked, look};
+pub(super) use trace::{Heaps, Known, Process};
 pub use worker::run_if_asked;

@@ -11,7 +11,7 @@ use crate::{
         Mappings, Version, WalkError,
         memory::{PAGE, READ_MAX, STATES_MAX, WINDOW_BYTES},
     },
-    model::heap::Walked,
+    model::heap::{PartlyUsed, Walked},
 };
 
 /// First argument of the child.
@@ -35,12 +35,14 @@ pub const SHARED_BYTES: usize = SMALL + READ_MAX;
 pub struct Job {
     pub version: Version,
     pub mappings: Mappings,
+    /// How many pages that are partly in use are to be told one by one.
+    pub partly_used_max: usize,
 }
 
 /// How it went.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Outcome {
-    Walked(Box<Walked>),
+    Walked(Box<(Walked, PartlyUsed)>),
     Refused(WalkError),
     /// The sandbox is not complete; nothing was read.
     NoSandbox(String),

@@ -13,7 +13,7 @@ use super::protocol::{
     WINDOW_STATES,
 };
 use crate::{
-    heap::{Lost, Memory, PageState, memory::PAGE, walk},
+    heap::{Lost, Memory, PageState, memory::PAGE, walk_and_tell_pages},
     probe::remote_memory::SharedMemory,
     symbolize::sandbox,
 };
@@ -48,7 +48,12 @@ fn run() -> io::Result<()> {
                 shared,
                 window: (0, 0),
             };
-            match walk(&mut memory, job.version, &job.mappings) {
+            let Job {
+                version,
+                mappings,
+                partly_used_max: most,
+            } = job;
+            match walk_and_tell_pages(&mut memory, version, &mappings, most) {
                 Ok(walked) => Outcome::Walked(Box::new(walked)),
                 Err(refusal) => Outcome::Refused(refusal),
             }

@@ -1,8 +1,9 @@
 //! Builds the memory of a process whose heap is known: arenas, heaps, chunks,
 //! lists; and counts byte by byte what is on its pages.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::count::count;
 use crate::heap::{
     image::Image,
     layout::{CacheKey, Layout, Version},
@@ -29,14 +30,14 @@ pub struct Built {
 const LIBRARY: u64 = 0x7f00_0000_0000;
 const STATE: u64 = LIBRARY + 0x240;
 const PARAMETERS: u64 = LIBRARY + 0x1a00;
-const BREAK: u64 = 0x5555_0000_0000;
+pub(super) const BREAK: u64 = 0x5555_0000_0000;
 const HEAPS: u64 = 0x7e00_0000_0000;
 const HEAP_BYTES: u64 = 64 << 20;
 const KEY: u64 = 0x1234_5678_9abc_def1;
 
 type Piece = (Kind, u64);
 /// Address, size, what it is.
-type Chunk = (u64, u64, Kind);
+pub(super) type Chunk = (u64, u64, Kind);
 
 impl Image {
     /// The addresses of all pages.
@@ -58,18 +59,18 @@ impl Image {
 }
 
 /// One arena: where its state is, and its stretches of chunks, the newest last.
-struct Arena {
-    state: u64,
-    stretches: Vec<Stretch>,
+pub(super) struct Arena {
+    pub state: u64,
+    pub stretches: Vec<Stretch>,
 }
 
-struct Stretch {
-    start: u64,
-    first: u64,
-    end: u64,
-    chunks: Vec<Chunk>,
+pub(super) struct Stretch {
+    pub start: u64,
+    pub first: u64,
+    pub end: u64,
+    pub chunks: Vec<Chunk>,
     /// Where the topmost chunk or the fencepost stands.
-    last: u64,
+    pub last: u64,
 }
 
 /// Builds arenas of stretches of pieces; of the main arena only the first stretch.
@@ -328,112 +329,4 @@ fn write_cache(image: &mut Image, layout: &Layout, cached: &BTreeMap<u64, Vec<u6
         }
         image.set(cache + counts + list * 8, next);
     }
-}
-
-/// Takes pages of free chunks away, by the bits of `holes`, and counts the rest.
-fn count(image: &mut Image, arena: &Arena, is_main: bool, holes: u64) -> (Chunks, Pages, u64) {
-    let (mut chunks, mut pages, mut trimmable) = (Chunks::default(), Pages::default(), 0);
-    let newest = arena.stretches.len() - 1;
-    for (number, stretch) in arena.stretches.iter().enumerate() {
-        let mut used = vec![false; (stretch.end - stretch.start) as usize];
-        let mut take = |start: u64, end: u64| {
-            used[(start - stretch.start) as usize..(end - stretch.start) as usize].fill(true);
-        };
-        let mut absent: BTreeSet<u64> = BTreeSet::new();
-        take(stretch.start, stretch.first);
-        chunks.overhead_bytes += stretch.first - stretch.start;
-        for &(chunk, size, kind) in &stretch.chunks {
-            let is_cache = is_main && chunk == BREAK;
-            match kind {
-                Kind::Live if is_cache => chunks.overhead_bytes += size,
-                Kind::Live => {
-                    chunks.live_count += 1;
-                    chunks.live_bytes += size - 8;
-                    chunks.overhead_bytes += 8;
-                }
-                Kind::Free => {
-                    chunks.free_count += 1;
-                    chunks.free_bytes += size;
-                    let inner = (chunk + 48).next_multiple_of(PAGE)..(chunk + size) & !(PAGE - 1);
-                    let gone = |page: &u64| holes >> (page / PAGE % 64) & 1 != 0;
-                    absent.extend(inner.step_by(PAGE as usize).filter(gone));
-                }
-                Kind::Fast => {
-                    chunks.fast_count += 1;
-                    chunks.fast_bytes += size;
-                }
-                Kind::Cached => {
-                    chunks.cached_count += 1;
-                    chunks.cached_bytes += size;
-                }
-            }
-            if kind == Kind::Live {
-                take(chunk + 8, chunk + size + 8);
-            }
-        }
-        let rest = stretch.end - stretch.last;
-        match number == newest {
-            true => chunks.top_bytes += rest,
-            false => {
-                take(stretch.last + 8, stretch.end);
-                chunks.overhead_bytes += rest;
-            }
-        }
-        absent.iter().for_each(|page| image.remove(*page));
-        let resident = |start: u64, end: u64| {
-            let all = (start.next_multiple_of(PAGE)..end & !(PAGE - 1)).step_by(PAGE as usize);
-            all.filter(|page| !absent.contains(page)).count() as u64 * PAGE
-        };
-        trimmable += trimmed(stretch, is_main, number == newest, resident);
-        for (index, used) in used.chunks(PAGE as usize).enumerate() {
-            if absent.contains(&(stretch.start + index as u64 * PAGE)) {
-                pages.absent_bytes += PAGE;
-                continue;
-            }
-            let used = used.iter().filter(|it| **it).count() as u64;
-            pages.resident_bytes += PAGE;
-            pages.used_bytes += used;
-            match used {
-                0 => pages.empty_bytes += PAGE,
-                _ => pages.pinned_bytes += PAGE - used,
-            }
-            pages.pinning_pages += u64::from((1..PAGE).contains(&used));
-        }
-    }
-    (chunks, pages, trimmable)
-}
-
-/// `malloc_trim(0)`, step by step: fastbins are emptied and neighbours joined, each
-/// free chunk gives back its whole pages, the main arena lowers `brk`.
-fn trimmed(
-    stretch: &Stretch,
-    is_main: bool,
-    has_top: bool,
-    resident: impl Fn(u64, u64) -> u64,
-) -> u64 {
-    let mut joined: Vec<(u64, u64)> = Vec::new();
-    for &(chunk, size, kind) in &stretch.chunks {
-        if !matches!(kind, Kind::Free | Kind::Fast) {
-            continue;
-        }
-        match joined.last_mut() {
-            Some((_, end)) if *end == chunk => *end = chunk + size,
-            _ => joined.push((chunk, chunk + size)),
-        }
-    }
-    let mut top = stretch.last;
-    if has_top && let Some((start, _)) = joined.pop_if(|(_, end)| *end == top) {
-        top = start;
-    }
-    let mut bytes = 0;
-    for (start, end) in joined {
-        if end - start > PAGE - 1 + 48 {
-            bytes += resident(start + 48, end);
-        }
-    }
-    if is_main {
-        let lowered = (stretch.end - top - 0x21) & !(PAGE - 1);
-        bytes += resident(stretch.end - lowered, stretch.end);
-    }
-    bytes
 }

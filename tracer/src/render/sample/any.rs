@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use super::around;
+use super::{around, heap::any_heap};
 use crate::model::{
     Beginning, Counts, Exit, Extent, Followed, Frame, Level, Loss, LossCause, MappingKind,
     MappingSite, Mappings, Process, ProcessMappings, Report, Sampling, Site, Source,
@@ -245,7 +245,7 @@ prop_compose! {
         from_start in any::<bool>(),
         (tool_version, kernel) in (any_text(), any_text()),
         (not_covered, notes) in (vec(any_text(), 0..3), vec(any_text(), 0..3)),
-        mappings in of(any_mappings()),
+        (mappings, heap) in (of(any_mappings()), of(any_heap(any_text()))),
     ) -> Report {
         sites.sort_by_key(|site| std::cmp::Reverse(site.counts.live_bytes));
         let mut report = around(processes, sites, loss);
@@ -262,6 +262,7 @@ prop_compose! {
         report.not_covered = not_covered;
         report.notes = notes;
         report.mappings = mappings;
+        report.heap = heap;
         report
     }
 }

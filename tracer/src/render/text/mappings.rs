@@ -1,6 +1,6 @@
 //! What was mapped, beside what the allocators hand out.
 
-use crate::model::{Extent, Frame, MappingKind, MappingSite, ProcessMappings, Report};
+use crate::model::{Extent, MappingKind, MappingSite, ProcessMappings, Report};
 use crate::render::layout::{Ink, ink, wrap};
 use crate::render::{names, words};
 
@@ -92,7 +92,6 @@ fn push_site(site: &MappingSite, page: Page, lines: &mut Vec<String>) {
         MappingKind::Shared => " of shared memory",
         MappingKind::File => " of files",
     };
-    let frames: Vec<String> = site.frames.iter().take(FRAMES).map(short).collect();
     let reserved = match extent.reserved_bytes {
         0 => String::new(),
         bytes => format!(" ({} reserved)", words::bytes(bytes)),
@@ -105,21 +104,9 @@ fn push_site(site: &MappingSite, page: Page, lines: &mut Vec<String>) {
     let text = format!(
         "{}{what}{reserved}{pool} by {}",
         site.source.name(),
-        frames.join(" < ")
+        names::callers(&site.frames, FRAMES)
     );
     lines.extend(wrap(&text, &beginning, page.columns));
-}
-
-/// Without the types of its arguments, and of its path the last two parts.
-fn short(frame: &Frame) -> String {
-    let name = names::frame(frame);
-    let end = name.find(['(', '<']).filter(|end| *end > 0);
-    let name = &name[..end.unwrap_or(name.len())];
-    let parts: Vec<&str> = name.rsplitn(3, "::").take(2).collect();
-    match parts[..] {
-        [last, before] => format!("{before}::{last}"),
-        _ => name.to_owned(),
-    }
 }
 
 fn resident(extent: Extent) -> String {

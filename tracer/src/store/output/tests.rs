@@ -5,7 +5,8 @@ use std::process::Command;
 use super::*;
 use crate::render::sample;
 
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
+    "fragmentation.svg",
     "live.folded",
     "live.svg",
     "mappings.svg",
@@ -30,7 +31,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A trace leaves its five outputs, whole, private, and nothing else.
+/// A trace leaves its six outputs, whole, private, and nothing else.
 #[test]
 fn writes_all_outputs() {
     let place = tempfile::tempdir().unwrap();
@@ -41,6 +42,7 @@ fn writes_all_outputs() {
     let written = output.write_all(&report).unwrap();
     let names = [
         "live.svg",
+        "fragmentation.svg",
         "mappings.svg",
         "live.folded",
         "report.json",
@@ -96,7 +98,7 @@ fn takes_a_directory_that_is_there() {
     );
     assert_eq!(mode(&path), 0o755);
     output.discard();
-    assert_eq!(entries(&path).len(), 6);
+    assert_eq!(entries(&path).len(), 7);
 }
 
 /// A trace that never began leaves no empty directory; one with outputs stays.
@@ -200,7 +202,7 @@ fn one_failure_does_not_spoil_the_others() {
     let output = OutputDir::create(&path, None).unwrap();
     std_fs::create_dir(path.join("live.svg")).unwrap();
     let errors = output.write_all(&sample::small()).unwrap_err();
-    assert_eq!(errors.written.len(), 4);
+    assert_eq!(errors.written.len(), 5);
     assert_eq!(errors.errors.len(), 1);
     let text = errors.to_string();
     assert!(

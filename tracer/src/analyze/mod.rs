@@ -1,0 +1,4 @@
+//! From numbers to whose doing they are. Pure functions of the model: no I/O, no
+//! clock.
+
+pub mod fragmentation;
