@@ -30,6 +30,14 @@ fn share_of(report: &Report, shares: &Shares, function: &str) -> f64 {
     its.map(|it| it.bytes).sum::<u64>() as f64 / shares.total() as f64
 }
 
+/// The function below the allocator that zlib was given, in the stack of the site
+/// that freed most of what is kept.
+fn freed_most(report: &Report) -> Option<&str> {
+    let most = heap_of(report).retained.as_ref()?.sites.first()?;
+    let site = report.sites.iter().find(|it| it.site_id == most.site_id)?;
+    site.frames.get(1)?.function.as_deref()
+}
+
 /// A program that is traced from its start, and lives when the trace ends.
 fn run(arguments: &[&str], preloaded: Option<&str>) -> (Finished, Truth) {
     let mut program = Command::new(build("pinning"));
@@ -230,6 +238,7 @@ fn sockets_that_left() {
         program.end();
         let report = finished.report();
         let heap = heap_of(&report);
+        assert_eq!(freed_most(&report), Some("deflateInit2_"));
         (last_split(heap), heap.mappable_bytes.unwrap())
     });
     let [(split, mappable), (lower, _)] = splits;
@@ -240,6 +249,10 @@ fn sockets_that_left() {
     let free = split.retained_bytes + split.pinned_bytes;
     assert!(split.pinned_bytes * 20 < free);
     assert!((lower.resident_bytes as f64) < resident * 0.5);
-    // What was predicted of the threshold is about what it gave.
-    assert!(mappable > split.retained_bytes / 3);
+    // What was predicted of the threshold is about what it gave back.
+    let gave = resident - lower.resident_bytes as f64;
+    assert!(
+        (mappable as f64 - gave).abs() < gave * 0.3,
+        "{mappable} {gave}"
+    );
 }

@@ -78,28 +78,31 @@ pub struct Freed {
     pub site: u64,
     /// Bytes of its blocks that were freed.
     pub freed_bytes: u64,
-    /// The same blocks' mean size, or that of all it allocated.
+    /// By how much less is live than the most that was seen to be.
+    pub fallen_bytes: u64,
+    /// The blocks' mean size, of all that it allocated.
     pub mean_bytes: u64,
 }
 
-/// Shares what is free on whole pages out to those who freed most: as much to each
-/// as it has of all that was freed. What is more than was freed within the window
-/// was freed before. Also how much of it is of blocks of [`MAPPED_FROM`] and more.
+/// Shares what is free on whole pages out to those whose live bytes have fallen:
+/// who only frees what it has just allocated, however much, keeps no page. What
+/// is more than was freed within the window was freed before. Also how much of it
+/// is of blocks of [`MAPPED_FROM`] and more.
 #[must_use]
 pub fn retained(
     retained_bytes: u64,
     freed: &[Freed],
     name: impl Fn(u64) -> Option<String>,
 ) -> (Shares, u64) {
-    let all = freed
-        .iter()
-        .map(|it| u128::from(it.freed_bytes))
-        .sum::<u128>();
-    let shared = u128::from(retained_bytes).min(all);
-    let share = |it: &Freed| match all {
-        0 => 0,
-        all => (u128::from(it.freed_bytes) * shared / all) as u64,
+    let sum = |of: fn(&Freed) -> u64| freed.iter().map(|it| u128::from(of(it))).sum::<u128>();
+    let shared = u128::from(retained_bytes).min(sum(|it| it.freed_bytes));
+    // Between two looks everything may have come and gone.
+    let weight: fn(&Freed) -> u64 = match sum(|it| it.fallen_bytes) {
+        0 => |it| it.freed_bytes,
+        _ => |it| it.fallen_bytes,
     };
+    let all = sum(weight).max(1);
+    let share = |it: &Freed| (u128::from(weight(it)) * shared / all) as u64;
     let mappable = freed.iter().filter(|it| it.mean_bytes >= MAPPED_FROM);
     let mappable = mappable.map(share).sum();
     let mut shares = named(freed.iter().map(|it| (it.site, share(it))), name);
@@ -189,6 +192,21 @@ mod tests {
         assert_eq!(shares.unseen_bytes, 4032);
     }
 
+    /// Who has churned through gigabytes and never held much has left no page free.
+    #[test]
+    fn churn_keeps_no_page() {
+        let freed = [(1, 1 << 30, 0), (2, 3000, 3000), (3, 1000, 1000)].map(
+            |(site, freed_bytes, fallen_bytes)| Freed {
+                site,
+                freed_bytes,
+                fallen_bytes,
+                mean_bytes: 1,
+            },
+        );
+        let (shares, _) = retained(4000, &freed, name);
+        assert_eq!(shares.sites, [share(2, 3000), share(3, 1000)]);
+    }
+
     /// What was freed before the window is nobody's; what large blocks left is told.
     #[test]
     fn free_pages_go_to_who_freed() {
@@ -196,6 +214,7 @@ mod tests {
             |(site, freed_bytes, mean_bytes)| Freed {
                 site,
                 freed_bytes,
+                fallen_bytes: 0,
                 mean_bytes,
             },
         );

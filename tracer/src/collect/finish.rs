@@ -144,6 +144,7 @@ pub fn report(
             kernel: &session.kernel,
             sites: &kernel_sites,
             site_ids: &site_ids,
+            peaks: &session.peaks,
         };
         heap::of(heaps.known(), heaps_at_end, &ledger).map(|processes| Heaps { processes })
     });

@@ -64,9 +64,14 @@ impl Session {
         self.find_ended();
         let mut counts = Counts::default();
         let mut largest: Vec<(u64, KernelSite)> = Vec::with_capacity(GROWERS + 1);
-        self.kernel.sites(|_, site| {
+        let (has_heaps, peaks) = (self.heaps.is_some(), &mut self.peaks);
+        self.kernel.sites(|key, site| {
             let one = finish::counts_of(site);
             counts += one;
+            if has_heaps {
+                let peak = peaks.entry(*key).or_default();
+                *peak = one.live_bytes.max(*peak);
+            }
             if one.live_bytes > largest.last().map_or(0, |(live, _)| *live)
                 || largest.len() < GROWERS
             {

@@ -1,7 +1,12 @@
 //! One trace: preparing it, its gate, and ending it. How processes come in is
 //! `space`'s, what becomes of them `follow`'s.
 
-use std::{collections::HashSet, fs::File, thread, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    thread,
+    time::Instant,
+};
 
 use tracer_common::control::Control;
 
@@ -91,6 +96,8 @@ pub struct Session {
     pub(super) survey: Option<Survey>,
     pub(super) statistics: Option<super::cost::Statistics>,
     pub(super) last: Option<(Instant, Counts)>,
+    /// The most live bytes that each site was seen to have, where heaps are looked at.
+    pub(super) peaks: HashMap<u64, u64>,
     pub(super) ticks: u32,
 }
 
@@ -166,6 +173,7 @@ impl Session {
             loaders: HashSet::new(),
             statistics: None,
             last: None,
+            peaks: HashMap::new(),
             ticks: 0,
         })
     }

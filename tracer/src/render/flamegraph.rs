@@ -164,9 +164,9 @@ fn fragmentation_title(report: &Report) -> String {
     let pinned = total(&mut heaps().filter_map(|it| it.pinned.as_ref()));
     let retained = total(&mut heaps().filter_map(|it| it.retained.as_ref()));
     let figures = format!(
-        "{} pinned, {} on whole pages",
-        words::bytes(pinned),
-        words::bytes(retained)
+        "{} on whole pages (retention), {} pinned (fragmentation)",
+        words::bytes(retained),
+        words::bytes(pinned)
     );
     title_of("freed but resident in", report, &figures)
 }

@@ -10,7 +10,7 @@ use std::{
     io::{self, Write},
 };
 
-use crate::model::{Frame, JAVASCRIPT, Report, Site, Source};
+use crate::model::{Frame, JAVASCRIPT, Level, Report, Site, Source};
 
 use super::names;
 
@@ -60,7 +60,10 @@ pub(super) fn mapping_stacks(report: &Report) -> impl Iterator<Item = (String, u
 /// whole pages by the sites that freed most of it; and bytes of each.
 pub(super) fn fragmentation_stacks(report: &Report) -> Vec<(String, u64)> {
     const PINNED: &str = "[free beside live blocks of]";
-    const PINNED_UNSEEN: &str = "[blocks that the trace has not seen]";
+    let pinned_unseen = match (report.window.from_start, report.level) {
+        (false, Level::Exact) => "[allocated before the trace]",
+        _ => "[blocks that the trace has not seen]",
+    };
     const RETAINED: &str = "[free on whole pages, freed by (predicted)]";
     const RETAINED_UNSEEN: &str = "[freed before the trace, or never handed out]";
     const LEFT_OUT: &str = "[not looked at page by page]";
@@ -70,7 +73,7 @@ pub(super) fn fragmentation_stacks(report: &Report) -> Vec<(String, u64)> {
     let mut stacks = Vec::new();
     for heap in report.heap.iter().flat_map(|it| &it.processes) {
         let process = names::process_of(report, heap.process);
-        let pinned = (heap.pinned.as_ref()).map(|it| (it, PINNED, PINNED_UNSEEN));
+        let pinned = (heap.pinned.as_ref()).map(|it| (it, PINNED, pinned_unseen));
         let retained = (heap.retained.as_ref()).map(|it| (it, RETAINED, RETAINED_UNSEEN));
         for (shares, what, unseen) in [pinned, retained].into_iter().flatten() {
             let mut base = root(&process);

@@ -99,7 +99,7 @@ pub fn callers(frames: &[Frame], most: usize) -> String {
 
 /// Without the types of its arguments, and of its path the last two parts.
 fn short(frame: &Frame) -> String {
-    let name = self::frame(frame);
+    let name = self::frame(frame).replace("(anonymous namespace)::", "");
     let end = name.find(['(', '<']).filter(|end| *end > 0);
     let name = &name[..end.unwrap_or(name.len())];
     let parts: Vec<&str> = name.rsplitn(3, "::").take(2).collect();

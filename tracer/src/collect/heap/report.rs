@@ -21,6 +21,8 @@ pub struct Ledger<'a> {
     pub sites: &'a [(u64, KernelSite)],
     /// By the kernel's key.
     pub site_ids: &'a HashMap<u64, String>,
+    /// The most live bytes that a site was seen to have, by the kernel's key.
+    pub peaks: &'a HashMap<u64, u64>,
 }
 
 /// What was seen of heaps as the trace ended, by process.
@@ -99,6 +101,8 @@ fn freed_in(process: u32, ledger: &Ledger<'_>) -> Vec<Freed> {
     let freed = own.map(|(key, site)| Freed {
         site: *key,
         freed_bytes: site.freed_bytes,
+        fallen_bytes: (ledger.peaks.get(key).copied().unwrap_or(0))
+            .saturating_sub(site.allocated_bytes.saturating_sub(site.freed_bytes)),
         mean_bytes: site.allocated_bytes / site.allocated_blocks.max(1),
     });
     freed.collect()

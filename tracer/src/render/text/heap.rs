@@ -1,7 +1,7 @@
 //! Where the resident set stands at the end of a trace, and who keeps it.
 
 use crate::model::{
-    Report, Site,
+    Level, Report, Site,
     heap::Split,
     trace_heap::{ProcessHeap, Shares},
 };
@@ -30,7 +30,11 @@ pub fn push(report: &Report, page: Page, lines: &mut Vec<String>) {
     }
     processes
         .sort_by_key(|it| std::cmp::Reverse(it.timeline.last().map(|it| it.split.resident_bytes)));
-    lines.push(ink("Resident at the end:", Ink::Bold, page.colour));
+    lines.push(ink(
+        "Resident at the end, measured:",
+        Ink::Bold,
+        page.colour,
+    ));
     for process in processes.iter().take(PROCESSES) {
         push_process(report, process, page, lines);
     }
@@ -197,6 +201,9 @@ fn push_shares(
     }
     if shares.unseen_bytes >= WORTH_BYTES {
         let whose = match (what, report.window.from_start) {
+            ("pinned by", false) if report.level == Level::Exact => {
+                "pinned by blocks allocated before the trace"
+            }
             ("pinned by", _) => "pinned by blocks that the trace has not seen",
             (_, true) => "never handed out, or the allocator's own",
             (_, false) => "freed before the trace, or never handed out",
