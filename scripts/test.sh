@@ -38,7 +38,8 @@ fuzz() {
 
 suite_build() {
     cargo build --locked --quiet --package tracer &&
-        cargo test --locked --quiet --package tests --no-run
+        cargo test --locked --quiet --package tests --no-run &&
+        cargo run --locked --quiet --package xtask -- libc
 }
 
 suite() {

@@ -1,5 +1,7 @@
 //! One look at a heap, against what glibc itself and the kernel say of it.
 
+mod releases;
+
 use std::process::{Command, Stdio};
 
 use tests::{Program, Truth, build, memtrace, needs_program, needs_tracing, run_tool, wait_until};
@@ -89,11 +91,16 @@ fn assert_adds_up(heap: &Heap, case: &str) {
 }
 
 fn run(shape: &str, blocks: u64, threads: u64, variables: &[(&str, &str)], more: &[&str]) {
-    let case = format!("{shape}, {threads} threads, {variables:?}");
     let mut command = Command::new(build("heap"));
-    command.args([shape, &blocks.to_string(), &threads.to_string()]);
     command.envs(variables.iter().copied());
-    let mut program = Program::ready_as(&mut command);
+    run_by(&mut command, shape, blocks, threads, more);
+}
+
+/// By a command that takes the program's arguments.
+fn run_by(command: &mut Command, shape: &str, blocks: u64, threads: u64, more: &[&str]) -> Heap {
+    command.args([shape, &blocks.to_string(), &threads.to_string()]);
+    let case = format!("{command:?}");
+    let mut program = Program::ready_as(command);
     let truth = program.work();
     let heap = look(truth.value("pid") as u32, more);
     assert_as_glibc_says(&heap, &truth, &case);
@@ -108,6 +115,7 @@ fn run(shape: &str, blocks: u64, threads: u64, variables: &[(&str, &str)], more:
         "{case}: {predicted} predicted, {returned} returned"
     );
     assert!(program.end().success());
+    heap
 }
 
 /// Leaks, blocks freed at random and in runs, trimmed heaps, large and aligned
@@ -205,9 +213,7 @@ fn running_target() {
 
 fn state(pid: u32) -> String {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("State:\t"));
+    let line = (status.lines()).find_map(|line| line.strip_prefix("State:\t"));
     line.unwrap().chars().take(1).collect()
 }
 

@@ -1,6 +1,6 @@
 //! memtrace's workshop: `cargo xtask ebpf` builds and checks the eBPF object,
 //! `cargo xtask bench` measures what tracing costs, `cargo xtask vm` runs a
-//! command on another kernel.
+//! command on another kernel, `cargo xtask libc` gets other C libraries.
 
 mod bench;
 mod ebpf;
@@ -39,6 +39,8 @@ enum Command {
         /// Only these: pair, peers, threads, allocators, node, mappings, follow, daemon, memory, latency. Writes nothing.
         names: Vec<String>,
     },
+    /// Get the C libraries of newer Debians into target/libc, for the suite.
+    Libc,
     /// Run a command as root on another kernel, emulated, over this machine's files.
     Vm {
         /// Debian's kernel of this series.
@@ -62,6 +64,7 @@ fn main() -> anyhow::Result<()> {
         } => ebpf::build_flawed(),
         Command::Ebpf { .. } => ebpf::build(),
         Command::Bench { quick, names } => bench::run(&ebpf::root()?, &names, quick),
+        Command::Libc => vm::libraries(&ebpf::root()?.join("target")),
         Command::Vm {
             kernel,
             preempt,

@@ -164,7 +164,7 @@ fn fragmentation_title(report: &Report) -> String {
     let pinned = total(&mut heaps().filter_map(|it| it.pinned.as_ref()));
     let retained = total(&mut heaps().filter_map(|it| it.retained.as_ref()));
     let figures = format!(
-        "{} on whole pages (retention), {} pinned (fragmentation)",
+        "{} on whole pages, {} pinned",
         words::bytes(retained),
         words::bytes(pinned)
     );

@@ -1,5 +1,5 @@
-//! Debian's kernels, out of their signed packages: through an apt directory of
-//! our own, so that nothing is installed and no list of the machine changes.
+//! Debian's kernels and C libraries, out of their signed packages: through an apt
+//! directory of our own, so that nothing is installed and no list of the machine changes.
 
 use std::{
     ffi::OsString,
@@ -15,6 +15,19 @@ use super::Series;
 /// Debian's own keys (package debian-archive-keyring).
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
+/// The release that is not one yet.
+const NEWEST: &str = "sid";
+/// Whose C libraries are newer than that of Debian 12.
+const NEWER: [&str; 2] = ["trixie", NEWEST];
+
+/// The C libraries of newer releases than Debian 12, below `target/libc`.
+pub fn libraries(target: &Path) -> anyhow::Result<()> {
+    for release in NEWER {
+        libc(&target.join("libc"), &target.join("vm/apt"), release)?;
+    }
+    Ok(())
+}
+
 /// The image of the newest kernel of a series; downloaded at first, and kept.
 pub fn kernel(directory: &Path, series: Series) -> anyhow::Result<PathBuf> {
     let place = directory.join(series.number());
@@ -29,20 +42,7 @@ pub fn kernel(directory: &Path, series: Series) -> anyhow::Result<PathBuf> {
     .with_context(|| format!("Debian offers no Linux {}", series.number()))?;
     println!("getting {package}");
     let unpacked = directory.join(format!("{}.new", series.number()));
-    let _ = fs::remove_dir_all(&unpacked);
-    fs::create_dir_all(&unpacked)?;
-    succeed(
-        apt.command("apt-get")
-            .current_dir(&unpacked)
-            .args(["download", "-qq", &package]),
-    )?;
-    for entry in fs::read_dir(&unpacked)? {
-        let archive = entry?.path();
-        if archive.extension().is_some_and(|it| it == "deb") {
-            succeed(Command::new("dpkg").arg("-x").arg(&archive).arg(&unpacked))?;
-            fs::remove_file(&archive)?;
-        }
-    }
+    unpack(&apt, &package, &unpacked)?;
     let version = package.trim_start_matches("linux-image-");
     // Since Debian 13 modules are below /usr/lib only.
     if !unpacked.join("lib").exists() {
@@ -57,6 +57,37 @@ pub fn kernel(directory: &Path, series: Series) -> anyhow::Result<PathBuf> {
     let _ = fs::remove_dir_all(&place);
     fs::rename(&unpacked, &place)?;
     image_in(&place).with_context(|| format!("{package} has no image"))
+}
+
+/// The C library of a release, unpacked below a directory that is named so;
+/// downloaded at first, and kept.
+fn libc(directory: &Path, apt: &Path, release: &str) -> anyhow::Result<()> {
+    let place = directory.join(release);
+    if !place.exists() {
+        let unpacked = directory.join(format!("{release}.new"));
+        unpack(&Apt::prepare(apt)?, &format!("libc6/{release}"), &unpacked)?;
+        fs::rename(&unpacked, &place)?;
+    }
+    Ok(())
+}
+
+/// Downloads a package and unpacks it into a new directory.
+fn unpack(apt: &Apt, package: &str, directory: &Path) -> anyhow::Result<()> {
+    let _ = fs::remove_dir_all(directory);
+    fs::create_dir_all(directory)?;
+    succeed(
+        apt.command("apt-get")
+            .current_dir(directory)
+            .args(["download", "-qq", package]),
+    )?;
+    for entry in fs::read_dir(directory)? {
+        let archive = entry?.path();
+        if archive.extension().is_some_and(|it| it == "deb") {
+            succeed(Command::new("dpkg").arg("-x").arg(&archive).arg(directory))?;
+            fs::remove_file(&archive)?;
+        }
+    }
+    Ok(())
 }
 
 fn image_in(place: &Path) -> Option<PathBuf> {
@@ -91,7 +122,7 @@ impl Apt {
     fn prepare(directory: &Path) -> anyhow::Result<Self> {
         ensure!(
             Path::new(KEYRING).exists(),
-            "{KEYRING} is missing: Debian's kernels are taken by Debian's signatures only"
+            "{KEYRING} is missing: Debian's packages are taken by Debian's signatures only"
         );
         for part in [
             "etc/apt.conf.d",
@@ -104,12 +135,9 @@ impl Apt {
         let mirror = mirror()?;
         let sources: String = Series::ALL
             .iter()
-            .map(|series| {
-                format!(
-                    "deb [signed-by={KEYRING}] {mirror} {} main\n",
-                    series.release()
-                )
-            })
+            .map(|series| series.release())
+            .chain([NEWEST])
+            .map(|release| format!("deb [signed-by={KEYRING}] {mirror} {release} main\n"))
             .collect();
         fs::write(directory.join("etc/sources.list"), sources)?;
         fs::write(directory.join("state/status"), "")?;

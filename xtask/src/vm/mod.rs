@@ -6,6 +6,8 @@
 mod debian;
 mod tools;
 
+pub use debian::libraries;
+
 use std::{
     fmt::Write as _,
     fs, io,
