@@ -59,6 +59,16 @@ fn run(arguments: &[&str], preloaded: Option<&str>) -> (Finished, Truth) {
     (finished, truth)
 }
 
+/// A program that is attached to before it works.
+fn attached(arguments: &[&str]) -> Finished {
+    let mut program = Program::ready("pinning", arguments);
+    let memtrace = Memtrace::attach(program.pid(), &[]);
+    let _truth = program.work();
+    let finished = memtrace.end();
+    assert!(program.end().success());
+    finished
+}
+
 fn last_split(heap: &ProcessHeap) -> Split {
     heap.timeline.last().unwrap().split
 }
@@ -68,11 +78,7 @@ fn last_split(heap: &ProcessHeap) -> Split {
 #[test]
 fn who_pins_the_pages() {
     needs_tracing!();
-    let mut program = Program::ready("pinning", &["60000", "1", "1"]);
-    let memtrace = Memtrace::attach(program.pid(), &[]);
-    let _truth = program.work();
-    let finished = memtrace.end();
-    assert!(program.end().success());
+    let finished = attached(&["60000", "1", "1"]);
     let report = finished.report();
     let heap = heap_of(&report);
     let split = last_split(heap);
@@ -101,11 +107,7 @@ fn who_pins_the_pages() {
 #[test]
 fn who_freed_what_is_kept() {
     needs_tracing!();
-    let mut program = Program::ready("pinning", &["20000", "16", "100"]);
-    let memtrace = Memtrace::attach(program.pid(), &[]);
-    let _truth = program.work();
-    let finished = memtrace.end();
-    assert!(program.end().success());
+    let finished = attached(&["20000", "16", "100"]);
     let report = finished.report();
     let heap = heap_of(&report);
     let split = last_split(heap);

@@ -9,14 +9,15 @@ use framehop::{
 };
 use object::{Object as _, ObjectSection as _, ObjectSegment as _, SegmentFlags, elf::PF_X};
 use tests::{
-    Build, FileMapping, Gdb, RecordedStack, allocator_of, build_with, code_of, needs_program,
-    programs_dir, run_tool,
+    FileMapping, Gdb, RecordedStack, allocator_of, code_of, needs_program, programs_dir, run_tool,
 };
 use tracer::symbolize::elf;
 use tracer_common::unwind::{
     Walk, frame,
     replay::{Replay, Table},
 };
+
+use crate::stacks::optimised_containers;
 
 /// Stacks recorded of each program.
 const CALLS: u32 = 1200;
@@ -162,17 +163,7 @@ fn assert_three_agree(name: &str, program: &Command) {
 #[test]
 fn cpp() {
     needs_program!("gdb");
-    let program = build_with(&Build {
-        name: "containers",
-        variant: "-O2",
-        flags: &[
-            "-O2",
-            "-fomit-frame-pointer",
-            "-foptimize-sibling-calls",
-            "-g0",
-        ],
-    });
-    assert_three_agree("C++", &Command::new(program));
+    assert_three_agree("C++", &Command::new(optimised_containers()));
 }
 
 /// Python's interpreter, whose stacks are deep.

@@ -3,7 +3,7 @@
 //! tells the stack; memtrace, attached meanwhile, must have seen the same
 //! stacks, each as often.
 
-use std::{collections::HashMap, process::Command};
+use std::{collections::HashMap, path::PathBuf, process::Command};
 
 use tests::{
     Build, FileMapping, Gdb, Memtrace, allocator_of, build_with, code_of, is_prebuilt,
@@ -130,12 +130,9 @@ const OF_LIBC: Compared<'static> = Compared {
     outermost: None,
 };
 
-/// C++ as it is shipped: optimised, without frame pointers.
-#[test]
-fn cpp() {
-    needs_tracing!();
-    needs_program!("gdb");
-    let program = build_with(&Build {
+/// A program in C++ as it is shipped: optimised, without frame pointers.
+pub fn optimised_containers() -> PathBuf {
+    build_with(&Build {
         name: "containers",
         variant: "-O2",
         flags: &[
@@ -144,7 +141,15 @@ fn cpp() {
             "-foptimize-sibling-calls",
             "-g0",
         ],
-    });
+    })
+}
+
+/// C++ as it is shipped.
+#[test]
+fn cpp() {
+    needs_tracing!();
+    needs_program!("gdb");
+    let program = optimised_containers();
     Compared {
         name: "C++",
         ..OF_LIBC

@@ -48,9 +48,13 @@ pub enum WorkerError {
 /// what this gives. To be called before any thread is started.
 #[must_use]
 pub fn run_if_asked() -> Option<ExitCode> {
-    let asked = std::env::args_os()
-        .nth(1)
-        .is_some_and(|argument| argument == SUBCOMMAND);
+    run_as(SUBCOMMAND, run)
+}
+
+/// Runs what this process was started for, if it was for that.
+pub(crate) fn run_as<E>(subcommand: &str, run: impl FnOnce() -> Result<(), E>) -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    let asked = arguments.next().is_some_and(|first| first == subcommand);
     asked.then(|| match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(_told_to_the_parent) => ExitCode::FAILURE,

@@ -6,6 +6,7 @@
 //! SIGCONT. It is up before SIGSTOP is sent. (The freezer of cgroups would not
 //! show in the target's state, but cgroups are not ours to write to.)
 
+use std::convert::Infallible;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::symbolize::worker::run_as;
 
 /// First argument of the guard.
 const SUBCOMMAND: &str = "freeze-guard";
@@ -145,15 +148,12 @@ fn start_guard(pidfd: OwnedFd) -> io::Result<Child> {
 /// Is the guard, if this process was started as one.
 #[must_use]
 pub fn guard_if_asked() -> Option<ExitCode> {
-    let asked = std::env::args_os()
-        .nth(1)
-        .is_some_and(|argument| argument == SUBCOMMAND);
-    asked.then(|| {
+    run_as(SUBCOMMAND, || {
         let _unnamed = rustix::thread::set_name(c"memtrace-guard");
         if !guard() {
             let _gone = pidfd_send_signal(io::stderr(), Signal::CONT);
         }
-        ExitCode::SUCCESS
+        Ok::<(), Infallible>(())
     })
 }
 

@@ -15,7 +15,7 @@ use super::protocol::{
 use crate::{
     heap::{Lost, Memory, PageState, memory::PAGE, walk_and_tell_pages},
     probe::remote_memory::SharedMemory,
-    symbolize::sandbox,
+    symbolize::{sandbox, worker::run_as},
 };
 
 /// A walk takes a third of a second a GiB.
@@ -25,13 +25,7 @@ const SECONDS_MAX: u32 = 600;
 /// thread is started.
 #[must_use]
 pub fn run_if_asked() -> Option<ExitCode> {
-    let asked = std::env::args_os()
-        .nth(1)
-        .is_some_and(|argument| argument == SUBCOMMAND);
-    asked.then(|| match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_told_to_the_parent) => ExitCode::FAILURE,
-    })
+    run_as(SUBCOMMAND, run)
 }
 
 fn run() -> io::Result<()> {
