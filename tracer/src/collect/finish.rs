@@ -197,6 +197,7 @@ pub fn report(
         sites,
         mappings,
         heap: heap.transpose()?,
+        sockets: None,
         loss,
         not_covered: session.not_covered,
         notes,

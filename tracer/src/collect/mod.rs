@@ -22,6 +22,7 @@ mod names;
 mod overhead;
 mod pools;
 mod session;
+pub mod sockets;
 mod space;
 mod tables;
 mod target;

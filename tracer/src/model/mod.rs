@@ -12,8 +12,11 @@ mod process;
 mod report;
 mod seconds;
 mod site;
+pub mod socket_look;
+pub mod sockets;
 mod stack_end;
 pub mod trace_heap;
+pub mod trace_sockets;
 pub mod wide;
 
 pub use frame::{Frame, JAVASCRIPT};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Loss, Mappings, Process, Site, trace_heap::Heaps};
+use super::{Counts, Loss, Mappings, Process, Site, trace_heap::Heaps, trace_sockets::Sockets};
 
 /// The schema this memtrace writes, and the newest it reads.
 pub const SCHEMA: u32 = 1;
@@ -39,6 +39,9 @@ pub struct Report {
     /// The heaps, unless they were not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heap: Option<Heaps>,
+    /// The sockets, unless they were not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sockets: Option<Sockets>,
     /// What was lost, by cause; empty when nothing was.
     pub loss: Vec<Loss>,
     /// Allocators in the processes that were not traced, and why: what they hand

@@ -81,6 +81,7 @@ fn around(processes: Vec<Process>, sites: Vec<Site>, loss: Vec<Loss>) -> Report 
         sites,
         mappings: None,
         heap: None,
+        sockets: None,
         loss,
         not_covered: Vec::new(),
         notes: Vec::new(),
