@@ -19,6 +19,7 @@ use super::{
     javascript::Javascript,
     mapped::{self, Watch, intervals::Origin},
     overhead::{ALWAYS_BYTES, Governor, Limit},
+    sockets,
     space::{Space, Survey},
     tables::Tables,
 };
@@ -41,6 +42,10 @@ pub struct Options {
     pub mappings: bool,
     /// Whether the heaps are looked at too.
     pub heaps: bool,
+    /// Whether the sockets are looked at too.
+    pub sockets: bool,
+    /// How stacks of senders are taken.
+    pub socket_probes: sockets::Choice,
 }
 
 /// Why a trace ended.

@@ -1,5 +1,11 @@
 //! Every socket of the host, with its memory and whose it is.
 
+mod about;
+mod choice;
+
+pub use about::{about, check};
+pub use choice::Choice;
+
 use thiserror::Error;
 
 use crate::model::sockets::Snapshot;
