@@ -1,0 +1,10 @@
+//! The kernel's sockets: iterators over them, and probes where targets use theirs.
+
+mod attach;
+mod globals;
+mod iterators;
+
+pub use attach::SocketProbes;
+pub(super) use attach::attach;
+pub(super) use globals::SocketGlobals;
+pub use iterators::{Record, SocketIterators, read};
