@@ -20,7 +20,6 @@ use tracer_common::{
     counter::{COUNTERS, Count, Counter},
     ledger::{Block, BlockKey},
     site::{self, Site, SiteIdentity},
-    socket::SocketCalls,
     unwind::{
         code::{Chunk, Page, SpaceCode},
         row::Special,
@@ -31,7 +30,7 @@ use super::{
     Attached, Limits, Point, ProbeError, ProgramName, Uprobes, attach,
     object::{self, Rounds, chain},
     programs::Programs,
-    sockets::{self, SocketProbes},
+    sockets::{self, CallsMap, SocketProbes},
     sys,
 };
 use crate::model::trace_sockets::Probes;
@@ -255,9 +254,9 @@ impl Kernel {
     }
 
     /// Who did what to targets' sockets, by cookie or inode; take it once.
-    pub fn take_sockets(&mut self) -> Result<HashMap<MapData, u64, SocketCalls>, ProbeError> {
-        let map = (self.ebpf.take_map("SOCKETS")).ok_or_else(|| no_map("SOCKETS"))?;
-        HashMap::try_from(map).map_err(|error| map_error("SOCKETS", &error))
+    pub fn take_sockets(&mut self) -> Result<CallsMap, ProbeError> {
+        let map = self.ebpf.take_map("SOCKETS");
+        map.map(CallsMap::new).ok_or_else(|| no_map("SOCKETS"))
     }
 
     fn take_ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProbeError> {
