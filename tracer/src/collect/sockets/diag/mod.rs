@@ -13,7 +13,7 @@ mod notes;
 mod tcp_info;
 mod unix;
 
-use std::{collections::HashSet, io};
+use std::{collections::HashSet, fs, io};
 
 use self::{dump::dump, inet::Question, notes::Notes};
 use super::{SocketsError, host, namespaces, owners, places::place};
@@ -21,6 +21,9 @@ use crate::model::sockets::{Snapshot, Socket, Source};
 
 /// With more than this the rest is only counted.
 const SOCKETS_MAX: usize = 1 << 20;
+
+/// As the kernel calls it.
+const UDP_LITE: &str = "UDP-Lite";
 
 /// What is asked for in each namespace, and its name.
 const QUESTIONS: [(&str, Asked); 7] = [
@@ -109,7 +112,12 @@ impl Collected {
                         .is_ok()
                 }),
             };
-            self.notes.dumped(name, dumped);
+            let is_gone = matches!(&dumped, Err(error) if is_not_there(error))
+                && name.starts_with(UDP_LITE)
+                && !has_udp_lite();
+            if !is_gone {
+                self.notes.dumped(name, dumped);
+            }
         }
     }
 
@@ -122,6 +130,12 @@ impl Collected {
             false => self.notes.too_many(&socket.memory),
         }
     }
+}
+
+/// Newer kernels have none, so nothing is missing.
+fn has_udp_lite() -> bool {
+    let protocols = fs::read_to_string("/proc/net/protocols").unwrap_or_default();
+    protocols.lines().any(|line| line.starts_with(UDP_LITE))
 }
 
 /// Whether the kernel has no such diagnosis, or no such protocol.
