@@ -153,6 +153,8 @@ impl Trace {
             follow,
             mappings: !self.no_mappings,
             heaps: !self.no_heap,
+            sockets: true,
+            socket_probes: crate::collect::sockets::Choice::Auto,
         }
     }
 }
