@@ -53,6 +53,8 @@ pub enum MappingKind {
     /// A call failed that may have done a part of what it was asked for, or did
     /// what no other kind tells: look again.
     Unclear = 7,
+    /// `accept` or `connect` returned: no mapping, and not told as an event.
+    Opened = 8,
 }
 
 impl MappingKind {

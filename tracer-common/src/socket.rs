@@ -329,11 +329,10 @@ impl PendingAccounts {
     pub fn push(&mut self, sock: u64, value: u32) {
         let depth = self.depth;
         self.depth = depth.wrapping_add(1);
-        if let Some(place) = self.socks.get_mut(depth as usize) {
-            *place = sock;
-        }
-        if let Some(place) = self.values.get_mut(depth as usize) {
-            *place = value;
+        if depth < PENDING as u32 {
+            let place = depth as usize % PENDING;
+            self.socks[place] = sock;
+            self.values[place] = value;
         }
     }
 
@@ -342,9 +341,11 @@ impl PendingAccounts {
     pub fn pop(&mut self) -> Option<(u64, u32)> {
         let depth = self.depth.checked_sub(1)?;
         self.depth = depth;
-        let sock = self.socks.get(depth as usize)?;
-        let value = self.values.get(depth as usize)?;
-        Some((*sock, *value))
+        if depth >= PENDING as u32 {
+            return None;
+        }
+        let place = depth as usize % PENDING;
+        Some((self.socks[place], self.values[place]))
     }
 }
 
@@ -404,6 +405,20 @@ mod tests {
         assert!(!calls.is_send_due(100_000, 200_000, || OFTEN_NS - 1));
         assert!(calls.is_send_due(100_000, 200_000, || OFTEN_NS));
         assert!(!calls.is_send_due(1000, 200_000, || OFTEN_NS));
+    }
+
+    /// Calls return in the order opposite to that in which they were entered; too many
+    /// at once are not known, and spoil no other.
+    #[test]
+    fn accounts_are_a_stack() {
+        let mut accounts = PendingAccounts::default();
+        for number in 0..6 {
+            accounts.push(number, number as u32 * 10);
+        }
+        let popped: Vec<_> = (0..7).map(|_| accounts.pop()).collect();
+        let known = |number: u64| Some((number, number as u32 * 10));
+        let expected = [None, None, known(3), known(2), known(1), known(0), None];
+        assert_eq!(popped, expected);
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Everything that is the processor's: x86-64, System V calling convention.
 //! System call numbers: arch/x86/entry/syscalls/syscall_64.tbl.
 
-use aya_ebpf::bindings::pt_regs;
+use aya_ebpf::{bindings::pt_regs, helpers::bpf_probe_read_kernel};
 
 /// The registers at a probe.
 #[derive(Clone, Copy)]
@@ -26,13 +26,60 @@ impl Registers {
     register!(first_argument, rdi);
     register!(second_argument, rsi);
     register!(third_argument, rdx);
-    // Of a system call only: a function's stands in rcx.
-    register!(fourth_argument, r10);
     register!(result, rax);
     register!(code, rip);
     register!(frame_pointer, rbp);
     // At a function's entry the return address stands here.
     register!(stack_pointer, rsp);
+}
+
+/// The registers with which a thread entered the kernel, as far as they are of use:
+/// a piece of `struct pt_regs`, copied at once. The whole of it takes more of the
+/// program's stack than there is.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Entered {
+    rbp: u64,
+    _rbx_and_r11: [u64; 2],
+    r10: u64,
+    _r9_to_rcx: [u64; 4],
+    rdx: u64,
+    rsi: u64,
+    rdi: u64,
+    _orig_rax: u64,
+    rip: u64,
+    _cs_and_eflags: [u64; 2],
+    rsp: u64,
+}
+
+macro_rules! entered {
+    ($name:ident, $field:ident) => {
+        #[inline(always)]
+        pub const fn $name(&self) -> u64 {
+            self.$field
+        }
+    };
+}
+
+impl Entered {
+    /// From where the kernel keeps them.
+    #[inline(always)]
+    pub fn read(registers: *const pt_regs) -> Option<Self> {
+        // SAFETY: faults are handled by the helper.
+        unsafe {
+            let start = registers.byte_add(core::mem::offset_of!(pt_regs, rbp));
+            bpf_probe_read_kernel(start.cast()).ok()
+        }
+    }
+
+    entered!(first_argument, rdi);
+    entered!(second_argument, rsi);
+    entered!(third_argument, rdx);
+    // Of a system call: a function's stands in rcx.
+    entered!(fourth_argument, r10);
+    entered!(code, rip);
+    entered!(frame_pointer, rbp);
+    entered!(stack_pointer, rsp);
 }
 
 /// Bytes of a thread's kernel stack, at whose top the registers stand with which it

@@ -8,7 +8,7 @@ mod iterate;
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use tracer_common::socket::{KEY_IS_INODE, NO_MEMBER, SocketOffsets, TCP};
 
-pub use calls::{connection, opened};
+pub use calls::opened;
 
 /// Set when loading.
 #[unsafe(no_mangle)]

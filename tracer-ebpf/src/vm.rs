@@ -29,7 +29,7 @@ use tracer_common::{
 };
 
 use crate::{
-    arch::{Registers, ends_with_call, system_call},
+    arch::{Entered, ends_with_call, system_call},
     heap::{open_gate, thread_calls},
     maps::{MAPPING_EVENTS, count},
     socket, space,
@@ -42,6 +42,8 @@ const MREMAP_DONTUNMAP: u64 = 4;
 const PROT_NONE: u64 = 0;
 /// The largest result that is an error (`MAX_ERRNO`, include/linux/err.h).
 const ERRORS: u64 = -4095_i64 as u64;
+/// `-EINPROGRESS`: connect has begun.
+const IN_PROGRESS: u64 = -115_i64 as u64;
 /// User space looks for these on its own.
 const NO_WAKEUP: u64 = 1;
 
@@ -105,9 +107,7 @@ const fn is_of_interest(call: u64) -> bool {
 fn entered(call: u64, registers: *const pt_regs) -> Option<()> {
     open_gate()?;
     let space = space::current()?;
-    // SAFETY: faults are handled by the helper.
-    let mut registers = unsafe { bpf_probe_read_kernel(registers) }.ok()?;
-    let registers = Registers::new(&raw mut registers);
+    let registers = &Entered::read(registers)?;
     let kind = match call {
         system_call::MMAP if registers.fourth_argument() & MAP_FIXED == 0 => return None,
         system_call::MREMAP if is_odd(registers) => return None,
@@ -128,7 +128,7 @@ fn entered(call: u64, registers: *const pt_regs) -> Option<()> {
 
 /// An mremap that leaves the old mapping where it is.
 #[inline(always)]
-fn is_odd(registers: Registers) -> bool {
+fn is_odd(registers: &Entered) -> bool {
     registers.second_argument() == 0 || registers.fourth_argument() & MREMAP_DONTUNMAP != 0
 }
 
@@ -136,9 +136,7 @@ fn is_odd(registers: Registers) -> bool {
 fn left<R: Rounds>(call: u64, registers: *const pt_regs, result: u64) -> Option<()> {
     open_gate()?;
     let space = space::current()?;
-    // SAFETY: faults are handled by the helper.
-    let mut registers = unsafe { bpf_probe_read_kernel(registers) }.ok()?;
-    let registers = Registers::new(&raw mut registers);
+    let registers = &Entered::read(registers)?;
     let failed = result >= ERRORS;
     let (first, second, third) = (
         registers.first_argument(),
@@ -153,15 +151,14 @@ fn left<R: Rounds>(call: u64, registers: *const pt_regs, result: u64) -> Option<
         ..MappingEvent::default()
     };
     let (kind, source) = match call {
-        system_call::CONNECT | system_call::ACCEPT | system_call::ACCEPT4 => {
-            let source = if call == system_call::CONNECT {
-                Source::Connect
-            } else {
-                Source::Accept
-            };
-            event.start = socket::connection(source, first, result)?;
-            (MappingKind::Unclear, Some(source))
+        system_call::ACCEPT | system_call::ACCEPT4 if !failed => {
+            (MappingKind::Opened, Some(Source::Accept))
         }
+        system_call::CONNECT if !failed || result == IN_PROGRESS => {
+            event.start = first;
+            (MappingKind::Opened, Some(Source::Connect))
+        }
+        system_call::CONNECT | system_call::ACCEPT | system_call::ACCEPT4 => return None,
         // It may have unmapped what stood there.
         system_call::MMAP if failed && registers.fourth_argument() & MAP_FIXED == 0 => return None,
         system_call::MUNMAP if !failed => return None,
@@ -193,8 +190,9 @@ fn left<R: Rounds>(call: u64, registers: *const pt_regs, result: u64) -> Option<
         Some(source) => add_origin::<R>(&mut event, registers, kind, source)?,
         None => event.kind = kind as u32,
     }
-    if matches!(source, Some(Source::Accept | Source::Connect)) {
-        return socket::opened(event.start, event.space, event.site);
+    if event.kind == MappingKind::Opened as u32 {
+        socket::opened(event.start, event.space, event.site);
+        return Some(());
     }
     // Last, so that it is after the call, and before anyone hears of it.
     event.time = now();
@@ -206,7 +204,7 @@ fn left<R: Rounds>(call: u64, registers: *const pt_regs, result: u64) -> Option<
 #[inline(always)]
 fn add_origin<R: Rounds>(
     event: &mut MappingEvent,
-    registers: Registers,
+    registers: &Entered,
     kind: MappingKind,
     source: Source,
 ) -> Option<()> {
@@ -246,7 +244,7 @@ fn add_origin<R: Rounds>(
         stack_pointer,
         frame_pointer: registers.frame_pointer(),
     };
-    if !matches!(source, Source::Accept | Source::Connect)
+    if kind != MappingKind::Opened as u64
         && let Some(caller) = caller(stack_pointer)
     {
         start.code = caller;

@@ -11,13 +11,11 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{
+    EbpfContext as _,
     bindings::{BPF_NOEXIST, pt_regs},
-    helpers::{
-        bpf_probe_read_kernel,
-        generated::{
-            bpf_get_current_task, bpf_get_current_task_btf, bpf_get_socket_cookie,
-            bpf_ktime_get_ns, bpf_task_pt_regs,
-        },
+    helpers::generated::{
+        bpf_get_current_task, bpf_get_current_task_btf, bpf_get_socket_cookie, bpf_ktime_get_ns,
+        bpf_task_pt_regs,
     },
     macros::{btf_tracepoint, fentry, kprobe, raw_tracepoint},
     programs::{BtfTracePointContext, FEntryContext, ProbeContext, RawTracePointContext},
@@ -34,7 +32,7 @@ use tracer_common::{
 
 use super::{is_tcp, key_of, member, number, offset};
 use crate::{
-    arch::{KERNEL_STACK, Registers},
+    arch::{Entered, KERNEL_STACK, Registers},
     heap::{open_gate, thread_calls},
     maps::{NEW_SOCKET, SOCKETS, add, count},
     space,
@@ -54,8 +52,6 @@ static GFP_ARGUMENT: u32 = 0;
 
 /// `__GFP_DIRECT_RECLAIM` (include/linux/gfp_types.h): the caller may sleep.
 const MAY_SLEEP: u32 = 0x400;
-/// `-EINPROGRESS`.
-const IN_PROGRESS: u64 = -115_i64 as u64;
 
 macro_rules! global {
     ($name:ident) => {
@@ -100,11 +96,9 @@ pub fn socket_allocated_bounded(context: FEntryContext) -> i32 {
 
 #[inline(always)]
 fn allocated_fentry<R: Rounds>(context: &FEntryContext) {
-    let flags: u64 = if global!(GFP_ARGUMENT) == 2 {
-        context.arg(2)
-    } else {
-        context.arg(1)
-    };
+    let arguments: *const u64 = context.as_ptr().cast();
+    // SAFETY: both versions of the function have three arguments and more.
+    let flags = unsafe { flags_of(arguments.add(1), arguments.add(2)) };
     if flags as u32 & MAY_SLEEP != 0 {
         let _ = sent::<R>(context.arg(0), typed_key, 0);
     }
@@ -141,13 +135,30 @@ pub fn socket_allocated_probe_bounded(context: ProbeContext) -> u32 {
 #[inline(always)]
 fn allocated_kprobe<R: Rounds>(context: &ProbeContext) {
     let registers = Registers::new(context.regs);
-    let flags = if global!(GFP_ARGUMENT) == 2 {
-        registers.third_argument()
-    } else {
-        registers.second_argument()
+    // SAFETY: the context the kernel passed.
+    let flags = unsafe {
+        flags_of(
+            &raw const (*context.regs).rsi,
+            &raw const (*context.regs).rdx,
+        )
     };
     if flags as u32 & MAY_SLEEP != 0 {
         let _ = sent::<R>(registers.first_argument() as *mut c_void, untyped_key, 0);
+    }
+}
+
+/// The allocator's `gfp_t`. Both are read: the verifier allows no reading of either.
+///
+/// # Safety
+/// Both are parts of a program's context.
+#[inline(always)]
+unsafe fn flags_of(second: *const u64, third: *const u64) -> u64 {
+    // SAFETY: the caller's. Volatile: else the compiler reads through one pointer.
+    let (second, third) = unsafe { (second.read_volatile(), third.read_volatile()) };
+    if global!(GFP_ARGUMENT) == 2 {
+        third
+    } else {
+        second
     }
 }
 
@@ -282,9 +293,15 @@ fn received<R: Rounds>(
     Some(())
 }
 
-/// A connection was accepted or connected, with this descriptor, by this site.
+/// A connection was accepted or connected, with this descriptor, by this site. A
+/// function of its own: the caller's stack has no room left.
+#[inline(never)]
+pub fn opened(descriptor: u64, space: u32, site: u64) {
+    let _ = keep_opener(descriptor, space, site);
+}
+
 #[inline(always)]
-pub fn opened(descriptor: u64, space: u32, site: u64) -> Option<()> {
+fn keep_opener(descriptor: u64, space: u32, site: u64) -> Option<()> {
     // SAFETY: no arguments.
     let task = unsafe { bpf_get_current_task() };
     let files: u64 = member(task, offset!(task_files))?;
@@ -307,16 +324,6 @@ pub fn opened(descriptor: u64, space: u32, site: u64) -> Option<()> {
         (*calls).opener = site;
     }
     Some(())
-}
-
-/// The descriptor of the connection that a system call made, if it did.
-#[inline(always)]
-pub fn connection(source: Source, first_argument: u64, result: u64) -> Option<u64> {
-    match source {
-        Source::Connect if result == 0 || result == IN_PROGRESS => Some(first_argument),
-        Source::Accept if (result as i64) >= 0 => Some(result),
-        _ => None,
-    }
 }
 
 /// The site of the current thread's stack in user space, by key.
@@ -348,9 +355,7 @@ fn user_start() -> Option<Start> {
         let stack: u64 = member(task, offset!(task_stack))?;
         (stack + KERNEL_STACK - size_of::<pt_regs>() as u64) as *const pt_regs
     };
-    // SAFETY: faults are handled by the helper.
-    let mut registers = unsafe { bpf_probe_read_kernel(registers) }.ok()?;
-    let registers = Registers::new(&raw mut registers);
+    let registers = Entered::read(registers)?;
     Some(Start {
         code: registers.code(),
         stack_pointer: registers.stack_pointer(),

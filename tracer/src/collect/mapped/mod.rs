@@ -65,6 +65,7 @@ impl Mapped {
                 self.is_unclear |= event.flags & MAP_HUGETLB != 0;
             }
             Event::Unmapped => self.intervals.unmap(start, end),
+            Event::Opened => {}
             Event::Protected => {
                 let usable = event.protection != 0;
                 self.intervals.protect(start, end, usable, origin_of(event));

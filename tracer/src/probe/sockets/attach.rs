@@ -181,9 +181,12 @@ impl Attacher<'_> {
     }
 }
 
+/// Without the verifier's log, which is for those who write programs.
 fn failed(what: &str, error: &aya::programs::ProgramError) -> ProbeError {
+    let reason = chain(error);
+    let reason = reason.split("Verifier output").next().unwrap_or_default();
     ProbeError::Attach {
         what: what.to_owned(),
-        reason: chain(error),
+        reason: reason.trim_end_matches([' ', '.']).to_owned(),
     }
 }
