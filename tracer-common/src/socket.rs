@@ -214,7 +214,11 @@ pub struct SocketCalls {
     pub queue_at_stack: u32,
     /// `write_seq` then.
     pub written_at_stack: u32,
-    /// `CLOCK_MONOTONIC` then, ns.
+    /// `write_seq` at the last send.
+    pub written: u32,
+    /// Always zero.
+    pub reserved: u32,
+    /// `CLOCK_MONOTONIC` when the last stack of a sender was taken, ns.
     pub sent_stack_time: u64,
     /// The site that read last, 0 if none did.
     pub reader: u64,

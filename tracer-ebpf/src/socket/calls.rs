@@ -252,6 +252,7 @@ fn sent<R: Rounds>(
     // SAFETY: a map value; see `SocketCalls` for what two threads can do to each other.
     let calls = unsafe { &mut *calls };
     calls.space = space;
+    calls.written = written;
     if !calls.is_send_due(queue, written, now) {
         return None;
     }

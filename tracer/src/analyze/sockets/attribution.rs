@@ -10,7 +10,7 @@ use tracer_common::socket::SocketCalls;
 
 use super::{is_stalled, owners::Owners};
 use crate::model::{
-    sockets::{Kind, Place, Socket},
+    sockets::{Kind, Place, Socket, Tcp},
     trace_sockets::{PeerBytes, Queue},
 };
 
@@ -135,7 +135,8 @@ impl Attribution {
         let (Some(calls), Some(tcp)) = (calls.filter(|it| it.marks > 0), &socket.tcp) else {
             return self.add(process, queue, socket, bytes, Err(Why::SentBefore));
         };
-        let payload = tcp.written.wrapping_sub(tcp.acknowledged);
+        let (acknowledged, written) = stream(tcp, calls);
+        let payload = written.wrapping_sub(acknowledged);
         if payload == 0 {
             // Overhead of what was acknowledged a moment ago.
             let last = calls
@@ -146,7 +147,7 @@ impl Attribution {
         }
         // Overhead goes with the payload; the shares add up.
         let (mut before, mut given) = (0_u64, 0_u64);
-        for (site, part) in calls.senders_of(tcp.acknowledged, tcp.written) {
+        for (site, part) in calls.senders_of(acknowledged, written) {
             before += u64::from(part);
             let until = (u128::from(bytes) * u128::from(before) / u128::from(payload)) as u64;
             self.add(process, queue, socket, until - given, known(site));
@@ -186,6 +187,16 @@ impl Attribution {
             is_stalled: is_stalled(socket),
         });
     }
+}
+
+/// Which part of the stream is queued. `sock_diag` tells its length only: it then ends
+/// where the last send was seen.
+fn stream(tcp: &Tcp, calls: &SocketCalls) -> (u32, u32) {
+    if tcp.acknowledged == 0 && tcp.written == 0 {
+        let queued = u32::try_from(tcp.send_queue).unwrap_or(u32::MAX);
+        return (calls.written.wrapping_sub(queued), calls.written);
+    }
+    (tcp.acknowledged, tcp.written)
 }
 
 /// A site's key that says something.

@@ -85,7 +85,9 @@ impl Reader {
             Err(error @ ProbeError::NotPermitted(_)) => return Err(error.into()),
             Err(error) => {
                 let reason = error.to_string();
-                let reason = reason.lines().next().unwrap_or_default();
+                // Without the verifier's log.
+                let reason = reason.split(" Verifier output").next().unwrap_or_default();
+                let reason = reason.trim_end_matches('.');
                 let note = format!(
                     "The sockets were read by netlink (sock_diag), as this kernel has no fitting BPF iterators (Linux 5.12): {reason}."
                 );
