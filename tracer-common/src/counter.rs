@@ -51,7 +51,16 @@ pub enum Counter {
     /// Not loss: frames of JavaScript functions that could not be told of, as
     /// the ring buffer or the map of functions was full. They have no names.
     FunctionNotTold = 15,
+    /// Not loss of blocks: calls on sockets that were not kept, as the map of
+    /// sockets was full.
+    SocketTableFull = 16,
+    /// Not loss: TCP's memory that the host's sockets took, `__sk_mem_raise_allocated`.
+    SocketRaised = 17,
+    /// Not loss: the same beyond all limits, `sk_forced_mem_schedule`.
+    SocketForced = 18,
+    /// Not loss: the same given back, `__sk_mem_reduce_allocated`.
+    SocketReduced = 19,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 16;
+pub const COUNTERS: u32 = 20;

@@ -14,6 +14,7 @@ pub mod javascript;
 pub mod ledger;
 pub mod mapping;
 pub mod site;
+pub mod socket;
 pub mod source;
 pub mod unwind;
 
@@ -23,7 +24,7 @@ pub const FRAMES_MAX: usize = 127;
 
 #[cfg(feature = "user")]
 mod pod {
-    use crate::{call, control, counter, ledger, mapping, site, unwind};
+    use crate::{call, control, counter, ledger, mapping, site, socket, unwind};
 
     macro_rules! pod {
         ($($type:ty),* $(,)?) => {
@@ -46,6 +47,11 @@ mod pod {
         ledger::BlockKey,
         mapping::MappingEvent,
         site::Site,
+        socket::AcceptRecord,
+        socket::OwnerRecord,
+        socket::SocketCalls,
+        socket::SocketOffsets,
+        socket::SocketRecord,
         unwind::code::CodeMapping,
         unwind::code::SpaceCode,
         unwind::row::Special,

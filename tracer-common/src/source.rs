@@ -40,11 +40,19 @@ pub enum Source {
     Brk = 34,
     /// `int mprotect(void *address, size_t length, int protection)`, of what was only reserved.
     Mprotect = 35,
+    /// `send` and its kin, `write` to a socket.
+    Send = 48,
+    /// `recv` and its kin, `read` from a socket.
+    Receive = 49,
+    /// `int accept(int listener, …)`
+    Accept = 50,
+    /// `int connect(int socket, …)`
+    Connect = 51,
 }
 
 impl Source {
     /// Every source, in the order of its number.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Malloc,
         Self::Calloc,
         Self::Realloc,
@@ -62,6 +70,10 @@ impl Source {
         Self::Mremap,
         Self::Brk,
         Self::Mprotect,
+        Self::Send,
+        Self::Receive,
+        Self::Accept,
+        Self::Connect,
     ];
 
     /// The name of the C function, which is also the name in reports.
@@ -85,6 +97,10 @@ impl Source {
             Self::Mremap => "mremap",
             Self::Brk => "brk",
             Self::Mprotect => "mprotect",
+            Self::Send => "send",
+            Self::Receive => "recv",
+            Self::Accept => "accept",
+            Self::Connect => "connect",
         }
     }
 

@@ -35,6 +35,10 @@ impl Registers {
     register!(stack_pointer, rsp);
 }
 
+/// Bytes of a thread's kernel stack, at whose top the registers stand with which it
+/// entered the kernel (`THREAD_SIZE`, arch/x86/include/asm/page_64_types.h).
+pub const KERNEL_STACK: u64 = 16 << 10;
+
 /// Numbers of system calls.
 pub mod system_call {
     pub const MMAP: u64 = 9;
@@ -42,6 +46,9 @@ pub mod system_call {
     pub const MUNMAP: u64 = 11;
     pub const BRK: u64 = 12;
     pub const MREMAP: u64 = 25;
+    pub const CONNECT: u64 = 42;
+    pub const ACCEPT: u64 = 43;
+    pub const ACCEPT4: u64 = 288;
 }
 
 /// Whether the bytes before a return address end with a call: `call near`, or

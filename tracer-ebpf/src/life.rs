@@ -45,6 +45,12 @@ fn member<T>(structure: u64, offset: &u64) -> Option<T> {
     unsafe { bpf_probe_read_kernel((structure + offset) as *const T) }.ok()
 }
 
+/// The thread group of a task.
+#[inline(always)]
+pub fn thread_group(task: u64) -> Option<u32> {
+    member(task, &TGID_OFFSET)
+}
+
 /// Raw tracepoint `sched_process_exec`: the target's address space is gone.
 /// It counts no more until user space has given it a new number.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
@@ -100,7 +106,7 @@ fn fork(context: RawTracePointContext) -> Option<()> {
     let parent = *unsafe { TARGETS.get(tgid) }?;
     // TP_PROTO(struct task_struct *parent, struct task_struct *child)
     let child = context.arg::<*const u8>(1) as u64;
-    let child_tgid: u32 = member(child, &TGID_OFFSET)?;
+    let child_tgid = thread_group(child)?;
     if child_tgid == tgid {
         return None;
     }

@@ -18,6 +18,7 @@ mod javascript;
 mod ledger;
 mod life;
 mod maps;
+mod socket;
 mod space;
 mod stack;
 mod unwind;

@@ -15,6 +15,7 @@ use tracer_common::{
     javascript::Identity,
     ledger::{Block, BlockKey},
     site::Site,
+    socket::{PendingAccounts, SocketCalls},
     unwind::{
         code::{Chunk, Page, SpaceCode},
         row::{SPECIALS_MAX, Special},
@@ -101,6 +102,20 @@ pub static FUNCTIONS: HashMap<u64, Identity> =
 /// Those at their first sight.
 #[map]
 pub static FUNCTIONS_SEEN: RingBuf = RingBuf::with_byte_size(1 << 21, 0);
+
+/// Who did what to the sockets of targets, by cookie or inode.
+#[map]
+pub static SOCKETS: HashMap<u64, SocketCalls> =
+    HashMap::with_max_entries(1 << 18, BPF_F_NO_PREALLOC);
+
+/// What a new socket's record is copied from.
+#[map]
+pub static NEW_SOCKET: Array<SocketCalls> = Array::with_max_entries(1, 0);
+
+/// Calls of the kernel's socket accounting that have not returned, by thread.
+#[map]
+pub static ACCOUNTING: HashMap<u64, PendingAccounts> =
+    HashMap::with_max_entries(1 << 14, BPF_F_NO_PREALLOC);
 
 /// Adds to a counter in place.
 ///

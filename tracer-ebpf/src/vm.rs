@@ -1,4 +1,5 @@
-//! What targets do to their mappings: mmap, munmap, mremap, mprotect and brk.
+//! What targets do to their mappings: mmap, munmap, mremap, mprotect and brk. And who
+//! accepts and connects sockets: what it says of that is `socket`'s to keep.
 //!
 //! Mapping calls are few and their ranges split and merge, which a hash cannot
 //! do: each goes to user space as an event. What one call can do to a range
@@ -31,7 +32,7 @@ use crate::{
     arch::{Registers, ends_with_call, system_call},
     heap::{open_gate, thread_calls},
     maps::{MAPPING_EVENTS, count},
-    space,
+    socket, space,
     stack::{self, Start},
     unwind::{Bounded, Loop, Rounds},
 };
@@ -79,14 +80,14 @@ fn returned<R: Rounds>(context: RawTracePointContext) {
     // SAFETY: faults are handled by the helper.
     let call = unsafe { bpf_probe_read_kernel(&raw const (*registers).orig_rax) };
     if let Ok(call) = call
-        && is_mapping_call(call)
+        && is_of_interest(call)
     {
         let _ = left::<R>(call, registers, context.arg(1));
     }
 }
 
 #[inline(always)]
-const fn is_mapping_call(call: u64) -> bool {
+const fn is_of_interest(call: u64) -> bool {
     matches!(
         call,
         system_call::MMAP
@@ -94,6 +95,9 @@ const fn is_mapping_call(call: u64) -> bool {
             | system_call::MREMAP
             | system_call::MPROTECT
             | system_call::BRK
+            | system_call::CONNECT
+            | system_call::ACCEPT
+            | system_call::ACCEPT4
     )
 }
 
@@ -149,6 +153,15 @@ fn left<R: Rounds>(call: u64, registers: *const pt_regs, result: u64) -> Option<
         ..MappingEvent::default()
     };
     let (kind, source) = match call {
+        system_call::CONNECT | system_call::ACCEPT | system_call::ACCEPT4 => {
+            let source = if call == system_call::CONNECT {
+                Source::Connect
+            } else {
+                Source::Accept
+            };
+            event.start = socket::connection(source, first, result)?;
+            (MappingKind::Unclear, Some(source))
+        }
         // It may have unmapped what stood there.
         system_call::MMAP if failed && registers.fourth_argument() & MAP_FIXED == 0 => return None,
         system_call::MUNMAP if !failed => return None,
@@ -179,6 +192,9 @@ fn left<R: Rounds>(call: u64, registers: *const pt_regs, result: u64) -> Option<
     match source {
         Some(source) => add_origin::<R>(&mut event, registers, kind, source)?,
         None => event.kind = kind as u32,
+    }
+    if matches!(source, Some(Source::Accept | Source::Connect)) {
+        return socket::opened(event.start, event.space, event.site);
     }
     // Last, so that it is after the call, and before anyone hears of it.
     event.time = now();
@@ -230,7 +246,9 @@ fn add_origin<R: Rounds>(
         stack_pointer,
         frame_pointer: registers.frame_pointer(),
     };
-    if let Some(caller) = caller(stack_pointer) {
+    if !matches!(source, Source::Accept | Source::Connect)
+        && let Some(caller) = caller(stack_pointer)
+    {
         start.code = caller;
         start.stack_pointer = stack_pointer.wrapping_add(8);
     }
@@ -239,7 +257,7 @@ fn add_origin<R: Rounds>(
     Some(())
 }
 
-/// libc's functions for these calls have no frame: the return address stands
+/// libc's functions for mapping calls have no frame: the return address stands
 /// at the stack pointer. Elsewhere anything does.
 #[inline(always)]
 fn caller(stack_pointer: u64) -> Option<u64> {

@@ -26,6 +26,7 @@ pub mod sockets;
 mod space;
 mod tables;
 mod target;
+mod timeline;
 
 pub use clock::utc_now;
 pub use coverage::{Coverage, coverage};

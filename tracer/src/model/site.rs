@@ -112,6 +112,10 @@ pub enum Source {
     Mremap,
     Brk,
     Mprotect,
+    Send,
+    Receive,
+    Accept,
+    Connect,
     /// A source of a newer memtrace.
     #[serde(other)]
     Unknown,
@@ -140,6 +144,10 @@ impl Source {
             Self::Mremap => Kernel::Mremap.name(),
             Self::Brk => Kernel::Brk.name(),
             Self::Mprotect => Kernel::Mprotect.name(),
+            Self::Send => Kernel::Send.name(),
+            Self::Receive => Kernel::Receive.name(),
+            Self::Accept => Kernel::Accept.name(),
+            Self::Connect => Kernel::Connect.name(),
             Self::Unknown => "unknown",
         }
     }
@@ -166,6 +174,10 @@ impl From<tracer_common::source::Source> for Source {
             Kernel::Mremap => Self::Mremap,
             Kernel::Brk => Self::Brk,
             Kernel::Mprotect => Self::Mprotect,
+            Kernel::Send => Self::Send,
+            Kernel::Receive => Self::Receive,
+            Kernel::Accept => Self::Accept,
+            Kernel::Connect => Self::Connect,
         }
     }
 }

@@ -65,7 +65,7 @@ pub struct Moment {
     pub live_bytes: u64,
     /// TCP's memory of the whole host as the kernel accounts it.
     pub host_bytes: u64,
-    /// What happened since the moment before.
+    /// What has happened since the window's start.
     pub events: Events,
 }
 

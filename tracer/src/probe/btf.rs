@@ -4,64 +4,175 @@
 //! aya resolves type names but not members, and Rust has no CO-RE relocations,
 //! so the few offsets needed are read here and handed over as globals.
 
+use std::collections::HashMap;
+
 use super::ProbeError;
 
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 const MAGIC: u16 = 0xeb9f;
 const KIND_STRUCT: u32 = 4;
+const KIND_UNION: u32 = 5;
+const KIND_FUNCTION: u32 = 12;
+const KIND_FUNCTION_TYPE: u32 = 13;
+/// Typedefs and qualifiers in a row, and anonymous members within each other.
+const DEPTH_MAX: u32 = 16;
 
-/// Byte offsets of members of the kernel's `struct name`.
-pub fn kernel_member_offsets<const N: usize>(
-    name: &str,
-    members: [&str; N],
-) -> Result<[u64; N], ProbeError> {
-    let no_btf = |reason: String| ProbeError::NoBtf {
-        path: VMLINUX,
-        reason,
-    };
-    let bytes = std::fs::read(VMLINUX).map_err(|error| no_btf(error.to_string()))?;
-    let mut offsets = [0; N];
-    for (offset, member) in offsets.iter_mut().zip(members) {
-        *offset = member_offset(&bytes, name, member)
-            .ok_or_else(|| no_btf(format!("no member {member} of struct {name} in it")))?;
-    }
-    Ok(offsets)
+/// The kernel's types.
+pub struct KernelTypes {
+    bytes: Vec<u8>,
+    /// Where strings begin.
+    strings: usize,
+    /// Where each type stands, by its number less one.
+    types: Vec<usize>,
+    /// Structures and functions, by kind and name.
+    names: HashMap<(u32, Vec<u8>), usize>,
 }
 
-fn member_offset(bytes: &[u8], name: &str, member: &str) -> Option<u64> {
-    if u16::from_le_bytes(bytes.get(..2)?.try_into().ok()?) != MAGIC {
-        return None;
+impl KernelTypes {
+    /// Those of the running kernel.
+    pub fn of_this_kernel() -> Result<Self, ProbeError> {
+        let no_btf = |reason: String| ProbeError::NoBtf {
+            path: VMLINUX,
+            reason,
+        };
+        let bytes = std::fs::read(VMLINUX).map_err(|error| no_btf(error.to_string()))?;
+        Self::parse(bytes)
+            .ok_or_else(|| no_btf("it is damaged, or newer than this memtrace".into()))
     }
-    let header_length = word(bytes, 4)? as usize;
-    let types = header_length + word(bytes, 8)? as usize;
-    let types_end = types + word(bytes, 12)? as usize;
-    let strings = header_length + word(bytes, 16)? as usize;
-    let is_named = |offset: u32, text: &str| {
-        let start = strings + offset as usize;
-        bytes.get(start..start + text.len()) == Some(text.as_bytes())
-            && bytes.get(start + text.len()) == Some(&0)
-    };
-    let mut at = types;
-    while at < types_end {
-        let info = word(bytes, at + 4)?;
-        let (kind, members, large_offsets) = (info >> 24 & 0x1f, info & 0xffff, info >> 31 == 1);
-        if kind == KIND_STRUCT && is_named(word(bytes, at)?, name) {
-            for index in 0..members as usize {
-                let entry = at + 12 + index * 12;
-                if is_named(word(bytes, entry)?, member) {
-                    let bits = word(bytes, entry + 8)?;
-                    let bits = if large_offsets {
-                        bits & 0x00ff_ffff
-                    } else {
-                        bits
-                    };
-                    return Some(u64::from(bits / 8));
-                }
+
+    fn parse(bytes: Vec<u8>) -> Option<Self> {
+        if u16::from_le_bytes(bytes.get(..2)?.try_into().ok()?) != MAGIC {
+            return None;
+        }
+        let header_length = word(&bytes, 4)? as usize;
+        let mut at = header_length.checked_add(word(&bytes, 8)? as usize)?;
+        let types_end = at.checked_add(word(&bytes, 12)? as usize)?;
+        let strings = header_length.checked_add(word(&bytes, 16)? as usize)?;
+        let mut found = Self {
+            bytes,
+            strings,
+            types: Vec::new(),
+            names: HashMap::new(),
+        };
+        while at < types_end {
+            let Type { kind, members, .. } = found.type_at(at)?;
+            found.types.push(at);
+            if matches!(kind, KIND_STRUCT | KIND_FUNCTION) {
+                let name = found.name(word(&found.bytes, at)?)?.to_vec();
+                found.names.entry((kind, name)).or_insert(at);
+            }
+            at += 12 + trailing_bytes(kind, members)?;
+        }
+        Some(found)
+    }
+
+    /// The byte offset of a member of `struct name`, such as `sk_backlog.len`. Members
+    /// of anonymous structures and unions are the outer one's.
+    pub fn offset(&self, name: &str, member: &str) -> Option<u32> {
+        let mut at = *self.names.get(&(KIND_STRUCT, name.into()))?;
+        let mut offset = 0_u32;
+        for part in member.split('.') {
+            let (bits, type_number) = self.member(at, part.as_bytes(), 0)?;
+            offset = offset.checked_add(bits / 8)?;
+            at = self.resolve(type_number).unwrap_or(at);
+        }
+        Some(offset)
+    }
+
+    /// The same for several that every kernel has.
+    pub fn offsets<const N: usize>(
+        &self,
+        name: &str,
+        members: [&str; N],
+    ) -> Result<[u64; N], ProbeError> {
+        let mut offsets = [0; N];
+        for (offset, member) in offsets.iter_mut().zip(members) {
+            let found = self.offset(name, member).ok_or_else(|| ProbeError::NoBtf {
+                path: VMLINUX,
+                reason: format!("no member {member} of struct {name} in it"),
+            })?;
+            *offset = u64::from(found);
+        }
+        Ok(offsets)
+    }
+
+    /// How many arguments a function of the kernel's takes, if it has such a function.
+    pub fn arguments(&self, function: &str) -> Option<u32> {
+        let at = *self.names.get(&(KIND_FUNCTION, function.into()))?;
+        let shape = self.resolve(word(&self.bytes, at + 8)?)?;
+        let Type { kind, members, .. } = self.type_at(shape)?;
+        (kind == KIND_FUNCTION_TYPE).then_some(members)
+    }
+
+    /// The number of a function's type, as bpf(2) wants it.
+    pub fn function(&self, function: &str) -> Option<u32> {
+        let at = self.names.get(&(KIND_FUNCTION, function.into()))?;
+        let index = self.types.binary_search(at).ok()?;
+        u32::try_from(index + 1).ok()
+    }
+
+    /// A member's offset in bits, and the number of its type.
+    fn member(&self, at: usize, wanted: &[u8], depth: u32) -> Option<(u32, u32)> {
+        let of = self.type_at(at)?;
+        if !matches!(of.kind, KIND_STRUCT | KIND_UNION) || depth > DEPTH_MAX {
+            return None;
+        }
+        (0..of.members as usize).find_map(|index| {
+            let entry = at + 12 + index * 12;
+            let name = self.name(word(&self.bytes, entry)?)?;
+            let type_number = word(&self.bytes, entry + 4)?;
+            let bits = word(&self.bytes, entry + 8)?;
+            let bits = match of.has_bit_fields {
+                true => bits & 0x00ff_ffff,
+                false => bits,
+            };
+            if name == wanted {
+                return Some((bits, type_number));
+            }
+            if !name.is_empty() {
+                return None;
+            }
+            let within = self.resolve(type_number)?;
+            let (more, type_number) = self.member(within, wanted, depth + 1)?;
+            Some((bits.checked_add(more)?, type_number))
+        })
+    }
+
+    /// Where a type stands, behind typedefs and qualifiers.
+    fn resolve(&self, mut number: u32) -> Option<usize> {
+        for _ in 0..DEPTH_MAX {
+            let at = *self.types.get((number as usize).checked_sub(1)?)?;
+            match self.type_at(at)?.kind {
+                // TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG
+                8..=11 | 18 => number = word(&self.bytes, at + 8)?,
+                _ => return Some(at),
             }
         }
-        at += 12 + trailing_bytes(kind, members)?;
+        None
     }
-    None
+
+    fn type_at(&self, at: usize) -> Option<Type> {
+        let info = word(&self.bytes, at.checked_add(4)?)?;
+        Some(Type {
+            kind: info >> 24 & 0x1f,
+            members: info & 0xffff,
+            has_bit_fields: info >> 31 == 1,
+        })
+    }
+
+    fn name(&self, offset: u32) -> Option<&[u8]> {
+        let rest = self
+            .bytes
+            .get(self.strings.checked_add(offset as usize)?..)?;
+        rest.get(..memchr::memchr(0, rest)?)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Type {
+    kind: u32,
+    members: u32,
+    has_bit_fields: bool,
 }
 
 /// What follows the 12 bytes that every type has.
@@ -84,24 +195,29 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    /// The running kernel's `task_struct.mm` is found, at a plausible, aligned offset.
+    /// In the running kernel members are found: plain ones, those of a member, and
+    /// those of anonymous unions.
     #[test]
-    fn finds_mm_in_this_kernel() {
-        let Ok(bytes) = std::fs::read(VMLINUX) else {
-            eprintln!("SKIPPED finds_mm_in_this_kernel: no {VMLINUX}");
+    fn finds_members_in_this_kernel() {
+        let Ok(types) = KernelTypes::of_this_kernel() else {
+            eprintln!("SKIPPED finds_members_in_this_kernel: no {VMLINUX}");
             return;
         };
-        let offset = member_offset(&bytes, "task_struct", "mm").expect("task_struct has mm");
-        assert!(
-            offset > 0 && offset < 16384 && offset.is_multiple_of(8),
-            "offset {offset}"
-        );
-        assert_eq!(member_offset(&bytes, "task_struct", "no_such_member"), None);
+        let mm = types.offset("task_struct", "mm").unwrap();
+        assert!(mm > 0 && mm < 16384 && mm.is_multiple_of(8), "offset {mm}");
+        assert_eq!(types.offset("task_struct", "no_such_member"), None);
+        // The first words of `struct sock_common` are the kernel's ABI for BPF.
+        assert_eq!(types.offset("sock", "__sk_common.skc_daddr"), Some(0));
+        assert_eq!(types.offset("sock", "__sk_common.skc_rcv_saddr"), Some(4));
+        assert_eq!(types.offset("sock", "__sk_common.skc_dport"), Some(12));
+        assert_eq!(types.arguments("tcp_sendmsg"), Some(3));
+        assert_eq!(types.arguments("no_such_function"), None);
     }
 
     proptest! {
@@ -110,7 +226,13 @@ mod tests {
         fn arbitrary_bytes_do_not_panic(mut bytes in proptest::collection::vec(any::<u8>(), 24..512)) {
             bytes[..2].copy_from_slice(&MAGIC.to_le_bytes());
             bytes[4..8].copy_from_slice(&24u32.to_le_bytes());
-            let _ = member_offset(&bytes, "task_struct", "mm");
+            if let Some(types) = KernelTypes::parse(bytes) {
+                let _ = types.offset("task_struct", "mm");
+                let _ = types.arguments("a");
+                for number in 0..4 {
+                    let _ = types.resolve(number).map(|at| types.member(at, b"", 0));
+                }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 use aya::{programs::ProgramType, sys::is_helper_supported};
 use aya_obj::generated::bpf_func_id;
 
-use super::{Kernel, Limits, Uprobes, canary};
+use super::{Kernel, Limits, Uprobes, btf::KernelTypes, canary};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,7 +164,8 @@ fn lockdown() -> Check {
 }
 
 fn btf() -> Check {
-    let offset = super::btf::kernel_member_offsets("task_struct", ["mm", "tgid"]);
+    let offset = KernelTypes::of_this_kernel()
+        .and_then(|types| types.offsets("task_struct", ["mm", "tgid"]));
     Check {
         name: "kernel types (BTF)",
         state: if offset.is_ok() {

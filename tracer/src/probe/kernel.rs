@@ -30,8 +30,10 @@ use super::{
     Attached, Limits, Point, ProbeError, ProgramName, Uprobes, attach,
     object::{self, Rounds, chain},
     programs::Programs,
+    sockets::{self, CallsMap, SocketProbes},
     sys,
 };
+use crate::model::trace_sockets::Probes;
 
 /// The kernel side of one trace. Dropping it detaches everything.
 pub struct Kernel {
@@ -84,6 +86,12 @@ impl Kernel {
         let [_, _, _, enter, exit] = self.rounds.tracepoints();
         self.attach_tracepoint(exit)?;
         self.attach_tracepoint(enter)
+    }
+
+    /// Attaches where targets use their sockets: by `choice` alone, or by the best way
+    /// that works here.
+    pub fn attach_sockets(&mut self, choice: Option<Probes>) -> SocketProbes {
+        sockets::attach(&mut self.ebpf, self.rounds, choice)
     }
 
     fn attach_tracepoint(
@@ -243,6 +251,12 @@ impl Kernel {
     /// JavaScript functions, each at its first sight; take them once.
     pub fn take_functions(&mut self) -> Result<RingBuf<MapData>, ProbeError> {
         self.take_ring("FUNCTIONS_SEEN")
+    }
+
+    /// Who did what to targets' sockets, by cookie or inode; take it once.
+    pub fn take_sockets(&mut self) -> Result<CallsMap, ProbeError> {
+        let map = self.ebpf.take_map("SOCKETS");
+        map.map(CallsMap::new).ok_or_else(|| no_map("SOCKETS"))
     }
 
     fn take_ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProbeError> {

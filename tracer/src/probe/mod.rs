@@ -18,6 +18,7 @@ mod perf;
 pub mod placement;
 mod programs;
 pub mod remote_memory;
+pub mod sockets;
 mod sys;
 
 pub use attach::{Attached, Point};

@@ -8,7 +8,7 @@ use aya::{
     sys::BpfHelper,
 };
 
-use super::{Limits, ProbeError, btf, programs::Programs};
+use super::{Limits, ProbeError, btf::KernelTypes, programs::Programs, sockets::SocketGlobals};
 
 /// The committed object; `cargo xtask ebpf` builds it.
 static OBJECT: &[u8] =
@@ -134,7 +134,7 @@ impl Rounds {
 
 /// The object's bytes: the embedded one, or in debug builds the one that
 /// `MEMTRACE_EBPF_OBJECT` names, so that tests run on what was just built.
-fn object() -> Result<Cow<'static, [u8]>, ProbeError> {
+pub(super) fn object() -> Result<Cow<'static, [u8]>, ProbeError> {
     #[cfg(debug_assertions)]
     if let Some(path) = std::env::var_os("MEMTRACE_EBPF_OBJECT") {
         return std::fs::read(&path)
@@ -146,23 +146,27 @@ fn object() -> Result<Cow<'static, [u8]>, ProbeError> {
 
 /// Loads object and maps; nothing is attached and the gate is shut.
 pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Programs, Rounds), ProbeError> {
+    let types = KernelTypes::of_this_kernel()?;
     let [
         mm_offset,
         tgid_offset,
         signal_offset,
         exit_code_offset,
         utask_offset,
-    ] = btf::kernel_member_offsets(
+    ] = types.offsets(
         "task_struct",
         ["mm", "tgid", "signal", "exit_code", "utask"],
     )?;
-    let [live_offset] = btf::kernel_member_offsets("signal_struct", ["live"])?;
-    let [returns_offset] = btf::kernel_member_offsets("uprobe_task", ["return_instances"])?;
+    let [live_offset] = types.offsets("signal_struct", ["live"])?;
+    let [returns_offset] = types.offsets("uprobe_task", ["return_instances"])?;
     let [return_stack, return_address, return_next] =
-        btf::kernel_member_offsets("return_instance", ["stack", "orig_ret_vaddr", "next"])?;
+        types.offsets("return_instance", ["stack", "orig_ret_vaddr", "next"])?;
+    let sockets = SocketGlobals::of(&types);
     lift_memory_limit();
     let bytes = object()?;
-    let mut ebpf = EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    sockets.set(&mut loader);
+    let mut ebpf = loader
         .btf(None)
         .override_global("MM_OFFSET", &mm_offset, true)
         .override_global("TGID_OFFSET", &tgid_offset, true)
@@ -207,7 +211,7 @@ pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Programs, Round
 
 /// Before Linux 5.11 maps count against RLIMIT_MEMLOCK; if it cannot be
 /// lifted, creating them will say so.
-fn lift_memory_limit() {
+pub(super) fn lift_memory_limit() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let _ = setrlimit(
         Resource::Memlock,
@@ -223,7 +227,7 @@ pub fn has(program: ProgramType, helper: BpfHelper) -> bool {
     aya::sys::is_helper_supported(program, helper).unwrap_or(false)
 }
 
-fn load_error(error: aya::EbpfError) -> ProbeError {
+pub(super) fn load_error(error: aya::EbpfError) -> ProbeError {
     let text = chain(&error);
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(error) = cause {

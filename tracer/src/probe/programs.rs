@@ -123,7 +123,11 @@ impl Programs {
             types: self.types.as_ref().map(OwnedFd::as_fd),
             functions: &code.functions,
         };
-        sys::load_uprobe(&program, self.uprobes == Uprobes::Multi)
+        let place = match self.uprobes {
+            Uprobes::Multi => sys::Place::UprobeMulti,
+            _ => sys::Place::Uprobe,
+        };
+        sys::load_program(&program, place)
             .map_err(|(error, log)| ProbeError::Load(format!("{}: {error}\n{log}", name.symbol())))
     }
 }

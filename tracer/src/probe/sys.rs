@@ -1,4 +1,4 @@
-//! bpf(2) where aya 0.14 has no call for it: uprobe programs and their links,
+//! bpf(2) where aya 0.14 has no call for it: programs of our own making, uprobe links,
 //! and batch reads of hash maps.
 
 use std::{
@@ -90,14 +90,24 @@ pub struct Program<'a> {
     pub functions: &'a [u8],
 }
 
-/// Loads a program for uprobes; for a `uprobe_multi` link (Linux 6.6) or a perf event.
-/// The error carries the verifier's last words.
-pub fn load_uprobe(program: &Program<'_>, multi: bool) -> Result<OwnedFd, (io::Error, String)> {
-    match load_with_log(program, multi, &mut []) {
+/// What a program is to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A perf event of an uprobe.
+    Uprobe,
+    /// A `uprobe_multi` link (Linux 6.6).
+    UprobeMulti,
+    /// An iterator: the kernel's number of the type of `bpf_iter_…`.
+    Iterator(u32),
+}
+
+/// Loads a program. The error carries the verifier's last words.
+pub fn load_program(program: &Program<'_>, place: Place) -> Result<OwnedFd, (io::Error, String)> {
+    match load_with_log(program, place, &mut []) {
         Ok(fd) => Ok(fd),
         Err(_) => {
             let mut log = vec![0u8; 1 << 20];
-            load_with_log(program, multi, &mut log).map_err(|error| {
+            load_with_log(program, place, &mut log).map_err(|error| {
                 let text = CStr::from_bytes_until_nul(&log)
                     .map(CStr::to_string_lossy)
                     .unwrap_or_default();
@@ -108,13 +118,21 @@ pub fn load_uprobe(program: &Program<'_>, multi: bool) -> Result<OwnedFd, (io::E
     }
 }
 
-fn load_with_log(program: &Program<'_>, multi: bool, log: &mut [u8]) -> io::Result<OwnedFd> {
+fn load_with_log(program: &Program<'_>, place: Place, log: &mut [u8]) -> io::Result<OwnedFd> {
     let mut attributes = zeroed();
     // SAFETY: plain writes to the member that BPF_PROG_LOAD reads.
     let load = unsafe { &mut attributes.__bindgen_anon_3 };
     load.prog_type = bpf_prog_type::BPF_PROG_TYPE_KPROBE as u32;
-    if multi {
-        load.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+    match place {
+        Place::Uprobe => {}
+        Place::UprobeMulti => {
+            load.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+        }
+        Place::Iterator(type_number) => {
+            load.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
+            load.expected_attach_type = bpf_attach_type::BPF_TRACE_ITER as u32;
+            load.attach_btf_id = type_number;
+        }
     }
     load.insns = program.instructions.as_ptr() as u64;
     load.insn_cnt = program.instructions.len() as u32;
@@ -183,7 +201,7 @@ pub fn has_uprobe_multi() -> bool {
         types: None,
         functions: &[],
     };
-    let Ok(program) = load_uprobe(&program, true) else {
+    let Ok(program) = load_program(&program, Place::UprobeMulti) else {
         return false;
     };
     let tried = link_uprobe_multi(program.as_fd(), c"/", &[0], &[0], 0, false);

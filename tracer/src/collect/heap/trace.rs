@@ -12,7 +12,7 @@ use super::{
     look::{Look, LookError, Looked, look},
 };
 use crate::{
-    collect::{CollectError, clock},
+    collect::{CollectError, clock, timeline::Timeline},
     heap::WalkError,
     model::{
         heap::{Heap, PartlyUsed},
@@ -26,8 +26,6 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// So many times as long as a look took is waited for the next one: it is to take
 /// no more than a fiftieth of a processor.
 const REST: u32 = 50;
-/// Moments of a timeline: of twice as many, every other one goes.
-const MOMENTS: usize = 240;
 /// Processes that are looked at.
 const PROCESSES_MAX: usize = 8;
 /// Pages that are told of one by one: 4 GiB that are pinned.
@@ -66,12 +64,7 @@ pub struct Known {
     pub why_not: Option<String>,
     /// There will never be one.
     is_hopeless: bool,
-    moments: Vec<Moment>,
-    /// Behind those, if it is not the last of them.
-    newest: Option<Moment>,
-    /// How many there were, and of how many one is kept.
-    seen: usize,
-    one_of: usize,
+    timeline: Timeline<Moment>,
 }
 
 impl Heaps {
@@ -196,56 +189,15 @@ fn seen(pid: u32) -> Result<Heap, LookError> {
 impl Known {
     /// The heap from time to time; the last one is the newest.
     pub fn timeline(&self) -> Vec<Moment> {
-        self.moments.iter().chain(&self.newest).copied().collect()
+        self.timeline.moments()
     }
 
     fn add(&mut self, seconds: f64, heap: &Heap) {
-        let moment = Moment {
+        self.timeline.add(Moment {
             seconds,
             split: heap.split,
             trimmable_bytes: heap.trimmable_bytes(),
             is_clean: heap.walked.quality.is_clean,
-        };
-        let is_kept = self.seen.is_multiple_of(self.one_of.max(1));
-        self.seen += 1;
-        if !is_kept {
-            self.newest = Some(moment);
-            return;
-        }
-        self.newest = None;
-        self.moments.push(moment);
-        if self.moments.len() == 2 * MOMENTS {
-            self.newest = Some(moment);
-            self.moments = self.moments.iter().step_by(2).copied().collect();
-            self.one_of = self.one_of.max(1) * 2;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// However long a trace is, its timeline is bounded, even, and ends with the
-    /// newest moment.
-    #[test]
-    fn timelines_are_bounded() {
-        let mut known = Known::default();
-        let heap = Heap::default();
-        for second in 0..10_000 {
-            known.add(f64::from(second), &heap);
-            let timeline = known.timeline();
-            assert!(timeline.len() <= 2 * MOMENTS);
-            let last = timeline.last().map(|it| it.seconds);
-            assert_eq!(last, Some(f64::from(second)));
-        }
-        let timeline = known.timeline();
-        assert!(timeline.len() >= MOMENTS);
-        let steps: Vec<f64> = (timeline.windows(2))
-            .map(|two| two[1].seconds - two[0].seconds)
-            .collect();
-        let (last, others) = steps.split_last().unwrap_or((&0.0, &[]));
-        assert!(others.iter().all(|step| step == &others[0]), "{steps:?}");
-        assert!(*last <= others[0]);
+        });
     }
 }

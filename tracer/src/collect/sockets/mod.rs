@@ -1,5 +1,14 @@
 //! Every socket of the host, with its memory and whose it is.
 
+mod diag;
+mod host;
+mod namespaces;
+mod owners;
+mod places;
+mod processes;
+
+use std::io;
+
 use thiserror::Error;
 
 use crate::model::sockets::Snapshot;
@@ -10,6 +19,20 @@ pub enum SocketsError {
     /// Neither way works.
     #[error("the host's sockets cannot be read: {0}")]
     Unreadable(String),
+    /// `/proc` is closed.
+    #[error("the processes that have sockets cannot be listed: /proc cannot be read")]
+    Processes(#[source] io::Error),
+    /// Not without rights.
+    #[error("the host's sockets may not be read. Run memtrace as root")]
+    NotPermitted(#[source] io::Error),
+    /// Not built into the kernel, nor to be loaded.
+    #[error(
+        "the kernel does not tell of its sockets: it has no sock_diag. Load its modules (modprobe -a tcp_diag udp_diag unix_diag)"
+    )]
+    NoDiagnosis(#[source] io::Error),
+    /// Another failure of netlink.
+    #[error("the kernel does not tell of its sockets (sock_diag)")]
+    Netlink(#[source] io::Error),
 }
 
 /// How to read them.
@@ -42,6 +65,6 @@ impl Reader {
     /// # Errors
     /// [`SocketsError`].
     pub fn snapshot(&mut self) -> Result<Snapshot, SocketsError> {
-        Ok(Snapshot::default())
+        diag::snapshot()
     }
 }

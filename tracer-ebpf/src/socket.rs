@@ -1,0 +1,72 @@
+//! Sockets: reading the kernel's structures. What iterators tell is `iterate`'s, who
+//! sends and reads `calls`', the memory that TCP takes `accounting`'s.
+
+mod accounting;
+mod calls;
+mod iterate;
+
+use aya_ebpf::helpers::bpf_probe_read_kernel;
+use tracer_common::socket::{KEY_IS_INODE, NO_MEMBER, SocketOffsets, TCP};
+
+pub use calls::{connection, opened};
+
+/// Set when loading.
+#[unsafe(no_mangle)]
+static SOCKET_OFFSETS: SocketOffsets = NOWHERE;
+
+/// A value that no kernel has, so that the compiler cannot take it for known.
+const NOWHERE: SocketOffsets = {
+    // SAFETY: integers only.
+    unsafe { core::mem::transmute([NO_MEMBER; size_of::<SocketOffsets>() / 4]) }
+};
+
+/// Where a member stands.
+macro_rules! offset {
+    ($member:ident) => {
+        // SAFETY: a global that user space sets before the object is loaded.
+        unsafe { core::ptr::read_volatile(&raw const $crate::socket::SOCKET_OFFSETS.$member) }
+    };
+}
+use offset;
+
+/// A member of a kernel structure; `None` also where this kernel has none.
+#[inline(always)]
+fn member<T>(structure: u64, offset: u32) -> Option<T> {
+    if offset == NO_MEMBER {
+        return None;
+    }
+    // SAFETY: faults are handled by the helper.
+    unsafe { bpf_probe_read_kernel((structure + u64::from(offset)) as *const T) }.ok()
+}
+
+/// The same, 0 where it cannot be read.
+#[inline(always)]
+fn number(structure: u64, offset: u32) -> u32 {
+    member(structure, offset).unwrap_or(0)
+}
+
+/// Whether a socket is TCP's.
+#[inline(always)]
+fn is_tcp(sock: u64) -> bool {
+    member::<u16>(sock, offset!(protocol)) == Some(TCP)
+}
+
+/// The inode of a `struct socket`, which stands behind it (`struct socket_alloc`).
+#[inline(always)]
+fn inode_of(socket: u64) -> u64 {
+    let inode = socket + u64::from(offset!(socket_inode));
+    member(inode, offset!(inode_number)).unwrap_or(0)
+}
+
+/// What a socket is known by where no helper can give it a cookie: the one it has, or
+/// its inode.
+#[inline(always)]
+fn key_of(sock: u64) -> Option<u64> {
+    match member::<u64>(sock, offset!(cookie))? {
+        0 => match member::<u64>(sock, offset!(socket))? {
+            0 => None,
+            socket => Some(inode_of(socket) | KEY_IS_INODE),
+        },
+        cookie => Some(cookie),
+    }
+}

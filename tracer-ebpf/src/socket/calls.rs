@@ -1,0 +1,365 @@
+//! Who sends, reads, accepts and connects: the stacks of targets at their sockets.
+//!
+//! The bytes are the iterators' to tell. Here a socket is given marks: from this byte
+//! on that stack wrote (`tracer_common::socket::SocketCalls`).
+//!
+//! Three ways to see a send, the first that loads: the kernel's allocator of send
+//! buffers by fentry (Linux 5.5), the same by kprobe, the tracepoints of send and
+//! receive (Linux 6.5). An allocator is also called by the network's side, for
+//! retransmits; then it may not sleep, and nobody's stack is to be taken.
+
+use core::ffi::c_void;
+
+use aya_ebpf::{
+    bindings::{BPF_NOEXIST, pt_regs},
+    helpers::{
+        bpf_probe_read_kernel,
+        generated::{
+            bpf_get_current_task, bpf_get_current_task_btf, bpf_get_socket_cookie,
+            bpf_ktime_get_ns, bpf_task_pt_regs,
+        },
+    },
+    macros::{btf_tracepoint, fentry, kprobe, raw_tracepoint},
+    programs::{BtfTracePointContext, FEntryContext, ProbeContext, RawTracePointContext},
+};
+use tracer_common::{
+    call::Call,
+    control::Control,
+    counter::Counter,
+    function::{Function, Shape},
+    ledger::Block,
+    socket::{MARKS, Mark, SocketCalls},
+    source::Source,
+};
+
+use super::{is_tcp, key_of, member, number, offset};
+use crate::{
+    arch::{KERNEL_STACK, Registers},
+    heap::{open_gate, thread_calls},
+    maps::{NEW_SOCKET, SOCKETS, add, count},
+    space,
+    stack::{self, Start},
+    unwind::{Bounded, Loop, Rounds},
+};
+
+/// 1 where tracing programs have `bpf_get_socket_cookie` (Linux 5.12). Set when loading.
+#[unsafe(no_mangle)]
+static HAS_COOKIES: u32 = 0;
+/// 1 where there is `bpf_task_pt_regs` (Linux 5.15). Set when loading.
+#[unsafe(no_mangle)]
+static HAS_TASK_REGISTERS: u32 = 0;
+/// Which argument of the allocator of send buffers is `gfp_t`. Set when loading.
+#[unsafe(no_mangle)]
+static GFP_ARGUMENT: u32 = 0;
+
+/// `__GFP_DIRECT_RECLAIM` (include/linux/gfp_types.h): the caller may sleep.
+const MAY_SLEEP: u32 = 0x400;
+/// `-EINPROGRESS`.
+const IN_PROGRESS: u64 = -115_i64 as u64;
+
+macro_rules! global {
+    ($name:ident) => {
+        // SAFETY: a global that user space sets before the object is loaded.
+        unsafe { core::ptr::read_volatile(&raw const $name) }
+    };
+}
+
+/// `sock_send_length`: a message was sent.
+#[btf_tracepoint(function = "sock_send_length")]
+pub fn socket_sent(context: BtfTracePointContext) -> i32 {
+    // TP_PROTO(struct sock *sk, int ret, int flags)
+    let (sock, result): (*mut c_void, i32) = (context.arg(0), context.arg(1));
+    if result > 0 {
+        let _ = sent::<Loop>(sock, typed_key, result as u32);
+    }
+    0
+}
+
+/// `sock_recv_length`: a message was read.
+#[btf_tracepoint(function = "sock_recv_length")]
+pub fn socket_received(context: BtfTracePointContext) -> i32 {
+    // TP_PROTO(struct sock *sk, int ret, int flags)
+    let _ = received::<Loop>(context.arg(0), typed_key);
+    0
+}
+
+/// `tcp_stream_alloc_skb`, up to Linux 5.15 `sk_stream_alloc_skb`: a buffer for what is
+/// being sent.
+#[fentry]
+pub fn socket_allocated(context: FEntryContext) -> i32 {
+    allocated_fentry::<Loop>(&context);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[fentry]
+pub fn socket_allocated_bounded(context: FEntryContext) -> i32 {
+    allocated_fentry::<Bounded>(&context);
+    0
+}
+
+#[inline(always)]
+fn allocated_fentry<R: Rounds>(context: &FEntryContext) {
+    let flags: u64 = if global!(GFP_ARGUMENT) == 2 {
+        context.arg(2)
+    } else {
+        context.arg(1)
+    };
+    if flags as u32 & MAY_SLEEP != 0 {
+        let _ = sent::<R>(context.arg(0), typed_key, 0);
+    }
+}
+
+/// `tcp_recvmsg`: somebody reads.
+#[fentry]
+pub fn socket_reads(context: FEntryContext) -> i32 {
+    let _ = received::<Loop>(context.arg(0), typed_key);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[fentry]
+pub fn socket_reads_bounded(context: FEntryContext) -> i32 {
+    let _ = received::<Bounded>(context.arg(0), typed_key);
+    0
+}
+
+/// As [`socket_allocated`], by kprobe.
+#[kprobe]
+pub fn socket_allocated_probe(context: ProbeContext) -> u32 {
+    allocated_kprobe::<Loop>(&context);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[kprobe]
+pub fn socket_allocated_probe_bounded(context: ProbeContext) -> u32 {
+    allocated_kprobe::<Bounded>(&context);
+    0
+}
+
+#[inline(always)]
+fn allocated_kprobe<R: Rounds>(context: &ProbeContext) {
+    let registers = Registers::new(context.regs);
+    let flags = if global!(GFP_ARGUMENT) == 2 {
+        registers.third_argument()
+    } else {
+        registers.second_argument()
+    };
+    if flags as u32 & MAY_SLEEP != 0 {
+        let _ = sent::<R>(registers.first_argument() as *mut c_void, untyped_key, 0);
+    }
+}
+
+/// As [`socket_reads`], by kprobe.
+#[kprobe]
+pub fn socket_reads_probe(context: ProbeContext) -> u32 {
+    let sock = Registers::new(context.regs).first_argument();
+    let _ = received::<Loop>(sock as *mut c_void, untyped_key);
+    0
+}
+
+/// The same for kernels without `bpf_loop`.
+#[kprobe]
+pub fn socket_reads_probe_bounded(context: ProbeContext) -> u32 {
+    let sock = Registers::new(context.regs).first_argument();
+    let _ = received::<Bounded>(sock as *mut c_void, untyped_key);
+    0
+}
+
+/// `sock_exceed_buf_limit`: a socket asked for more than the host allows.
+#[raw_tracepoint(tracepoint = "sock_exceed_buf_limit")]
+pub fn socket_limit_exceeded(context: RawTracePointContext) -> i32 {
+    // TP_PROTO(struct sock *sk, struct proto *prot, long allocated, int kind)
+    if let Some(calls) = known(context.arg(0)) {
+        // SAFETY: a map value.
+        unsafe { add(&raw mut (*calls).limit_exceeded, 1) };
+    }
+    0
+}
+
+/// `sock_rcvqueue_full`: there was no room for what came.
+#[raw_tracepoint(tracepoint = "sock_rcvqueue_full")]
+pub fn socket_receive_full(context: RawTracePointContext) -> i32 {
+    // TP_PROTO(struct sock *sk, struct sk_buff *skb)
+    if let Some(calls) = known(context.arg(0)) {
+        // SAFETY: a map value.
+        unsafe { add(&raw mut (*calls).receive_queue_full, 1) };
+    }
+    0
+}
+
+#[inline(always)]
+fn known(sock: u64) -> Option<*mut SocketCalls> {
+    SOCKETS.get_ptr_mut(key_of(sock)?)
+}
+
+/// What a socket is known by, where the verifier knows that it is one.
+#[inline(always)]
+fn typed_key(sock: *mut c_void) -> Option<u64> {
+    if global!(HAS_COOKIES) == 0 {
+        return untyped_key(sock);
+    }
+    // SAFETY: a socket, as the verifier knows.
+    Some(unsafe { bpf_get_socket_cookie(sock) })
+}
+
+#[inline(always)]
+fn untyped_key(sock: *mut c_void) -> Option<u64> {
+    key_of(sock as u64)
+}
+
+/// The record of a socket, made at its first call.
+#[inline(always)]
+fn calls_of(key: u64) -> Option<*mut SocketCalls> {
+    if let Some(calls) = SOCKETS.get_ptr_mut(key) {
+        return Some(calls);
+    }
+    let _ = SOCKETS.insert(key, NEW_SOCKET.get(0)?, u64::from(BPF_NOEXIST));
+    let calls = SOCKETS.get_ptr_mut(key);
+    if calls.is_none() {
+        count(Counter::SocketTableFull, 1, 0);
+    }
+    calls
+}
+
+/// Bytes were sent, `size` of them already, or are about to be.
+#[inline(always)]
+fn sent<R: Rounds>(
+    sock: *mut c_void,
+    key: impl FnOnce(*mut c_void) -> Option<u64>,
+    size: u32,
+) -> Option<()> {
+    let control = open_gate()?;
+    let space = space::current()?;
+    if !is_tcp(sock as u64) {
+        return None;
+    }
+    let calls = calls_of(key(sock)?)?;
+    let written = number(sock as u64, offset!(write_seq));
+    let queue = written.wrapping_sub(number(sock as u64, offset!(snd_una)));
+    // SAFETY: a map value; see `SocketCalls` for what two threads can do to each other.
+    let calls = unsafe { &mut *calls };
+    calls.space = space;
+    if !calls.is_send_due(queue, written, now) {
+        return None;
+    }
+    let site = site::<R>(control, space, Source::Send, size)?;
+    calls.sent_stack_time = now();
+    calls.queue_at_stack = queue;
+    calls.written_at_stack = written;
+    let last = calls.senders[calls.marks.wrapping_sub(1) as usize % MARKS];
+    if calls.marks == 0 || last.site != site {
+        let mark = Mark {
+            site,
+            start: written.wrapping_sub(size),
+            reserved: 0,
+        };
+        calls.senders[calls.marks as usize % MARKS] = mark;
+        calls.marks = calls.marks.wrapping_add(1);
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn received<R: Rounds>(
+    sock: *mut c_void,
+    key: impl FnOnce(*mut c_void) -> Option<u64>,
+) -> Option<()> {
+    let control = open_gate()?;
+    let space = space::current()?;
+    if !is_tcp(sock as u64) {
+        return None;
+    }
+    let calls = calls_of(key(sock)?)?;
+    // SAFETY: as above.
+    let calls = unsafe { &mut *calls };
+    calls.space = space;
+    if calls.is_read_due(now) {
+        calls.reader = site::<R>(control, space, Source::Receive, 0)?;
+        calls.read_stack_time = now();
+    }
+    Some(())
+}
+
+/// A connection was accepted or connected, with this descriptor, by this site.
+#[inline(always)]
+pub fn opened(descriptor: u64, space: u32, site: u64) -> Option<()> {
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    let files: u64 = member(task, offset!(task_files))?;
+    let table: u64 = member(files, offset!(files_table))?;
+    if descriptor >= u64::from(number(table, offset!(table_size))) {
+        return None;
+    }
+    let files: u64 = member(table, offset!(table_files))?;
+    let file: u64 = member(files + descriptor * 8, 0)?;
+    // Of a socket, as accept and connect have found.
+    let socket: u64 = member(file, offset!(file_private))?;
+    let sock: u64 = member(socket, offset!(socket_sock))?;
+    if !is_tcp(sock) {
+        return None;
+    }
+    let calls = calls_of(key_of(sock)?)?;
+    // SAFETY: a map value.
+    unsafe {
+        (*calls).space = space;
+        (*calls).opener = site;
+    }
+    Some(())
+}
+
+/// The descriptor of the connection that a system call made, if it did.
+#[inline(always)]
+pub fn connection(source: Source, first_argument: u64, result: u64) -> Option<u64> {
+    match source {
+        Source::Connect if result == 0 || result == IN_PROGRESS => Some(first_argument),
+        Source::Accept if (result as i64) >= 0 => Some(result),
+        _ => None,
+    }
+}
+
+/// The site of the current thread's stack in user space, by key.
+#[inline(always)]
+fn site<R: Rounds>(control: &Control, space: u32, source: Source, size: u32) -> Option<u64> {
+    let calls = thread_calls(u64::from(size))?;
+    let start = user_start()?;
+    let call = Call {
+        function: Function::new(source, Shape::Size, 0),
+        space,
+        stack_pointer: start.stack_pointer,
+        size: u64::from(size),
+        pointer: 0,
+        taken: Block::default(),
+    };
+    let (site, _) = stack::site_of::<R>(start, control, calls, &call)?;
+    Some(site)
+}
+
+/// Where the thread entered the kernel.
+#[inline(always)]
+fn user_start() -> Option<Start> {
+    let registers: *const pt_regs = if global!(HAS_TASK_REGISTERS) != 0 {
+        // SAFETY: the current task's own.
+        unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as *const pt_regs }
+    } else {
+        // SAFETY: no arguments.
+        let task = unsafe { bpf_get_current_task() };
+        let stack: u64 = member(task, offset!(task_stack))?;
+        (stack + KERNEL_STACK - size_of::<pt_regs>() as u64) as *const pt_regs
+    };
+    // SAFETY: faults are handled by the helper.
+    let mut registers = unsafe { bpf_probe_read_kernel(registers) }.ok()?;
+    let registers = Registers::new(&raw mut registers);
+    Some(Start {
+        code: registers.code(),
+        stack_pointer: registers.stack_pointer(),
+        frame_pointer: registers.frame_pointer(),
+    })
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { bpf_ktime_get_ns() }
+}

@@ -1,0 +1,239 @@
+//! Which stack the bytes in the queues of traced processes are of.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, SocketAddr},
+};
+
+use tracer_common::socket::SocketCalls;
+
+use super::{is_stalled, owners::Owners};
+use crate::model::{
+    sockets::{Kind, Place, Socket},
+    trace_sockets::{PeerBytes, Queue},
+};
+
+/// Other ends that are told of one by one.
+const PEERS: usize = 8;
+
+/// Why there is no stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Why {
+    /// It was written before the trace began.
+    SentBefore,
+    /// Nobody has read from the connection within the trace, nor opened it.
+    NotReadSince,
+    /// Nobody has accepted within the trace.
+    NotAccepted,
+    /// There was a stack, and it was lost.
+    Lost,
+}
+
+impl Why {
+    /// As reports say it.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::SentBefore => "sent before the trace",
+            Self::NotReadSince => "neither opened nor read within the trace",
+            Self::NotAccepted => "nothing was accepted there within the trace",
+            Self::Lost => "stack lost",
+        }
+    }
+}
+
+/// Bytes of one stack in one kind of queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// In the queues.
+    pub bytes: u64,
+    /// How many sockets these are of.
+    pub sockets: u64,
+    ends: Vec<End>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct End {
+    address: Option<SocketAddr>,
+    bytes: u64,
+    is_stalled: bool,
+}
+
+/// Whose the bytes are. All together they are the queues' bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attribution {
+    /// By process, queue and the site's key.
+    pub by_site: BTreeMap<(u32, Queue, u64), Share>,
+    /// The others.
+    pub without: BTreeMap<(u32, Queue, Why), Share>,
+}
+
+/// Shares the queues of TCP sockets out. `processes`: by pid, those that are traced;
+/// `calls`: by cookie, who did what.
+#[must_use]
+pub fn attribute(
+    sockets: &[Socket],
+    processes: &BTreeMap<u32, u32>,
+    calls: &HashMap<u64, SocketCalls>,
+) -> Attribution {
+    let pids: Vec<u32> = processes.keys().copied().collect();
+    let owners = Owners::new(sockets, &pids);
+    let mut attribution = Attribution::default();
+    let mut acceptors = HashMap::new();
+    let mut waiting = Vec::new();
+    for socket in sockets.iter().filter(|it| it.kind == Kind::Tcp) {
+        let process = owners.of(socket).and_then(|pid| processes.get(&pid));
+        let Some(process) = process.copied() else {
+            continue;
+        };
+        let calls = calls.get(&socket.cookie);
+        let opener = calls.map(|it| it.opener).filter(|site| *site != 0);
+        match socket.place {
+            Place::AcceptQueue { .. } => waiting.push((process, socket)),
+            Place::Orphan { .. } => {
+                let bytes = socket.memory.buffers();
+                attribution.add_sent(process, Queue::Orphan, socket, bytes, calls);
+            }
+            Place::Open { .. } | Place::Unknown => {
+                let sent = socket.memory.send_bytes;
+                attribution.add_sent(process, Queue::Send, socket, sent, calls);
+                let reader = calls.map(|it| it.reader).filter(|site| *site != 0);
+                let received = socket.memory.receive_bytes;
+                let site = reader.or(opener).ok_or(Why::NotReadSince);
+                attribution.add(process, Queue::Receive, socket, received, site);
+            }
+        }
+        if let (Some(opener), Some(key)) = (opener, listens(socket)) {
+            acceptors.entry(key).or_insert(opener);
+        }
+    }
+    for (process, socket) in waiting {
+        let acceptor = listens(socket).and_then(|key| acceptors.get(&key)).copied();
+        let bytes = socket.memory.buffers();
+        let site = acceptor.ok_or(Why::NotAccepted);
+        attribution.add(process, Queue::Accept, socket, bytes, site);
+    }
+    attribution
+}
+
+/// What a listener and the connections it accepted have in common.
+fn listens(socket: &Socket) -> Option<(u32, u16)> {
+    Some((socket.namespace, socket.local?.port()))
+}
+
+impl Attribution {
+    /// Bytes that were sent: first in, first out, those who wrote last have them.
+    fn add_sent(
+        &mut self,
+        process: u32,
+        queue: Queue,
+        socket: &Socket,
+        bytes: u64,
+        calls: Option<&SocketCalls>,
+    ) {
+        let (Some(calls), Some(tcp)) = (calls.filter(|it| it.marks > 0), &socket.tcp) else {
+            return self.add(process, queue, socket, bytes, Err(Why::SentBefore));
+        };
+        let payload = tcp.written.wrapping_sub(tcp.acknowledged);
+        if payload == 0 {
+            // Overhead of what was acknowledged a moment ago.
+            let last = calls.senders_of(tcp.written.wrapping_sub(1), tcp.written).last();
+            let site = last.map_or(Err(Why::SentBefore), |(site, _)| known(site));
+            return self.add(process, queue, socket, bytes, site);
+        }
+        // Overhead goes with the payload; the shares add up.
+        let (mut before, mut given) = (0_u64, 0_u64);
+        for (site, part) in calls.senders_of(tcp.acknowledged, tcp.written) {
+            before += u64::from(part);
+            let until = (u128::from(bytes) * u128::from(before) / u128::from(payload)) as u64;
+            self.add(process, queue, socket, until - given, known(site));
+            given = until;
+        }
+    }
+
+    fn add(
+        &mut self,
+        process: u32,
+        queue: Queue,
+        socket: &Socket,
+        bytes: u64,
+        site: Result<u64, Why>,
+    ) {
+        if bytes == 0 {
+            return;
+        }
+        let share = match site.and_then(known) {
+            Ok(site) => self.by_site.entry((process, queue, site)).or_default(),
+            Err(why) => self.without.entry((process, queue, why)).or_default(),
+        };
+        share.bytes = share.bytes.saturating_add(bytes);
+        let address = socket.peer;
+        if let Some(last) = share.ends.last_mut()
+            && last.address == address
+            && address.is_some()
+        {
+            // The same socket, whose queue several wrote by turns.
+            last.bytes = last.bytes.saturating_add(bytes);
+            return;
+        }
+        share.sockets += 1;
+        share.ends.push(End {
+            address,
+            bytes,
+            is_stalled: is_stalled(socket),
+        });
+    }
+}
+
+/// A site's key that says something.
+fn known(site: u64) -> Result<u64, Why> {
+    match site {
+        0 => Err(Why::SentBefore),
+        // `tracer_common::site::without_stack`
+        1..=0xffff_ffff => Err(Why::Lost),
+        site => Ok(site),
+    }
+}
+
+impl Share {
+    /// To whom, most bytes first: by address, or socket by socket where there is but
+    /// one address. The last one stands for all others.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerBytes> {
+        let address = |end: &End| end.address.map(|it| it.ip().to_canonical());
+        let first = self.ends.first().map(address);
+        let is_one = self.ends.iter().all(|end| Some(address(end)) == first);
+        let mut peers: HashMap<(Option<IpAddr>, Option<u16>), (PeerBytes, u16)> = HashMap::new();
+        for end in &self.ends {
+            let port = end.address.map(|it| it.port());
+            let key = (address(end), port.filter(|_| is_one));
+            let (peer, only_port) = peers.entry(key).or_default();
+            peer.bytes = peer.bytes.saturating_add(end.bytes);
+            peer.sockets += 1;
+            peer.stalled += u64::from(end.is_stalled);
+            *only_port = port.unwrap_or(0);
+        }
+        let peers = peers.into_iter().map(|((address, _), (peer, port))| PeerBytes {
+            address: match address {
+                Some(address) if peer.sockets == 1 => SocketAddr::new(address, port).to_string(),
+                Some(address) => address.to_string(),
+                None => "unknown".to_owned(),
+            },
+            ..peer
+        });
+        let mut peers: Vec<PeerBytes> = peers.collect();
+        peers.sort_by(|a, b| (Reverse(a.bytes), &a.address).cmp(&(Reverse(b.bytes), &b.address)));
+        if peers.len() > PEERS {
+            let others = peers.split_off(PEERS);
+            let rest = others.into_iter().fold(PeerBytes::default(), |sum, peer| PeerBytes {
+                address: String::new(),
+                bytes: sum.bytes.saturating_add(peer.bytes),
+                sockets: sum.sockets + peer.sockets,
+                stalled: sum.stalled + peer.stalled,
+            });
+            peers.push(rest);
+        }
+        peers
+    }
+}

@@ -1,0 +1,262 @@
+//! From what the iterators told to sockets: pure.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use tracer_common::socket::{
+    AcceptRecord, FLAG_DEAD, FLAG_HAS_FILE, OwnerRecord, SocketRecord,
+};
+
+use crate::{
+    model::sockets::{Kind, Limit, Listener, Memory, Owner, Place, Socket, State, Tcp},
+    probe::sockets::Record,
+};
+
+const AF_UNIX: u32 = 1;
+const AF_INET: u32 = 2;
+const AF_INET6: u32 = 10;
+const IPPROTO_TCP: u32 = 6;
+/// `TCP_CHRONO_RWND_LIMITED`, `TCP_CHRONO_SNDBUF_LIMITED`: of `chrono_stat` one less.
+const CHRONO_BUSY: u32 = 1;
+const CHRONO_RECEIVER: u32 = 2;
+const CHRONO_BUFFER: u32 = 3;
+
+/// What the iterators told, all namespaces together.
+#[derive(Debug, Default)]
+pub struct Told {
+    tcp: Vec<SocketRecord>,
+    others: HashMap<u64, SocketRecord>,
+    owners: HashMap<u64, Vec<Owner>>,
+    /// Owners of sockets that had no cookie yet, by inode.
+    owners_by_inode: HashMap<u64, Vec<Owner>>,
+    listeners: HashMap<u64, u64>,
+}
+
+impl Told {
+    /// Takes records in.
+    pub fn add(&mut self, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            match record {
+                Record::Socket(record) if record.protocol == IPPROTO_TCP && record.pid == 0 => {
+                    self.tcp.push(record);
+                }
+                Record::Socket(record) => {
+                    self.own(record.inode, 0, record.pid, record.descriptor);
+                    self.others.entry(record.inode).or_insert(record);
+                }
+                Record::Owner(OwnerRecord {
+                    pid,
+                    descriptor,
+                    inode,
+                    cookie,
+                    ..
+                }) => self.own(inode, cookie, pid, descriptor),
+                Record::Accept(AcceptRecord {
+                    listener,
+                    connection,
+                    ..
+                }) => {
+                    if connection != 0 {
+                        self.listeners.insert(connection, listener);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether there is something in accept queues, as far as was told.
+    pub fn has_waiting(&self) -> bool {
+        self.tcp.iter().any(is_waiting)
+    }
+
+    /// TCP sockets that are open and that no namespace told of.
+    pub fn unseen(&self) -> usize {
+        let seen: std::collections::HashSet<u64> = self.tcp.iter().map(|it| it.cookie).collect();
+        let open = self.owners.keys();
+        open.filter(|cookie| !seen.contains(cookie)).count()
+    }
+
+    fn own(&mut self, inode: u64, cookie: u64, pid: u32, descriptor: u32) {
+        let owners = match cookie {
+            0 => self.owners_by_inode.entry(inode).or_default(),
+            cookie => self.owners.entry(cookie).or_default(),
+        };
+        match owners.iter_mut().find(|owner| owner.pid == pid) {
+            Some(owner) => owner.descriptor = owner.descriptor.min(descriptor),
+            None => owners.push(Owner { pid, descriptor }),
+        }
+    }
+
+    /// The sockets. `tick`: the time between two jiffies.
+    pub fn sockets(mut self, tick: Duration) -> Vec<Socket> {
+        let mut sockets = Vec::with_capacity(self.tcp.len() + self.others.len());
+        for record in std::mem::take(&mut self.tcp) {
+            let place = self.place(&record);
+            sockets.extend(socket(&record, Kind::Tcp, place, tick));
+        }
+        for record in std::mem::take(&mut self.others).into_values() {
+            let kind = match record.family {
+                AF_UNIX => Kind::Unix,
+                _ => Kind::Udp,
+            };
+            let place = self.open(&record);
+            sockets.extend(socket(&record, kind, place, tick));
+        }
+        sockets
+    }
+
+    fn place(&mut self, record: &SocketRecord) -> Place {
+        if is_waiting(record) {
+            return Place::AcceptQueue {
+                listener: self.listeners.get(&record.cookie).copied(),
+            };
+        }
+        if record.flags & FLAG_DEAD != 0 && record.flags & FLAG_HAS_FILE == 0 {
+            return Place::Orphan { had: None };
+        }
+        self.open(record)
+    }
+
+    fn open(&mut self, record: &SocketRecord) -> Place {
+        let owners = self.owners.remove(&record.cookie);
+        let owners = owners.or_else(|| self.owners_by_inode.remove(&record.inode));
+        match owners {
+            Some(mut owners) => {
+                owners.sort_unstable();
+                Place::Open { owners }
+            }
+            None => Place::Unknown,
+        }
+    }
+}
+
+/// A connection that nobody has accepted, or that is being made.
+fn is_waiting(record: &SocketRecord) -> bool {
+    record.flags & (FLAG_DEAD | FLAG_HAS_FILE) == 0
+        && !matches!(state_of(record), Some(State::Listen | State::Close) | None)
+}
+
+fn state_of(record: &SocketRecord) -> Option<State> {
+    // include/net/tcp_states.h
+    Some(match record.state {
+        1 => State::Established,
+        2 => State::SynSent,
+        3 | 12 => State::SynReceived,
+        4 => State::FinWait1,
+        5 => State::FinWait2,
+        6 => State::TimeWait,
+        7 => State::Close,
+        8 => State::CloseWait,
+        9 => State::LastAck,
+        10 => State::Listen,
+        11 => State::Closing,
+        _ => return None,
+    })
+}
+
+fn socket(record: &SocketRecord, kind: Kind, place: Place, tick: Duration) -> Option<Socket> {
+    let state = state_of(record)?;
+    // A refcount that begins at one (`sk_wmem_alloc_get`, include/net/sock.h).
+    let transmit_bytes = u64::from(record.send_allocated.saturating_sub(1));
+    let memory = Memory {
+        receive_bytes: signed(record.receive_allocated),
+        receive_limit: signed(record.receive_buffer),
+        send_bytes: match kind {
+            Kind::Tcp => signed(record.send_queued),
+            Kind::Udp | Kind::Unix => transmit_bytes,
+        },
+        transmit_bytes,
+        send_limit: signed(record.send_buffer),
+        forward_bytes: signed(record.forward_allocated),
+        option_bytes: signed(record.option_allocated),
+        backlog_bytes: signed(record.backlog),
+        drops: u64::from(record.drops),
+    };
+    let is_listener = kind == Kind::Tcp && state == State::Listen;
+    Some(Socket {
+        cookie: record.cookie,
+        inode: record.inode,
+        namespace: record.namespace,
+        kind,
+        state,
+        place,
+        local: address(record, record.local_address, record.local_port as u16),
+        peer: address(record, record.peer_address, u16::from_be(record.peer_port as u16))
+            .filter(|it| it.port() != 0),
+        memory,
+        tcp: (kind == Kind::Tcp && !is_listener).then(|| tcp(record, tick)),
+        listener: is_listener.then(|| Listener {
+            queued: u64::from(record.accept_backlog),
+            queue_limit: u64::from(record.accept_backlog_max),
+        }),
+    })
+}
+
+/// What can be below zero for a moment.
+fn signed(value: u32) -> u64 {
+    u64::from((value as i32).max(0) as u32)
+}
+
+fn address(record: &SocketRecord, words: [u32; 4], port: u16) -> Option<SocketAddr> {
+    // Words as they stand in memory, which is in the network's order.
+    let mut bytes = [0; 16];
+    for (to, word) in bytes.chunks_exact_mut(4).zip(words) {
+        to.copy_from_slice(&word.to_ne_bytes());
+    }
+    let address = match record.family {
+        AF_INET => {
+            let [a, b, c, d, ..] = bytes;
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        AF_INET6 => IpAddr::V6(Ipv6Addr::from(bytes)),
+        _ => return None,
+    };
+    Some(SocketAddr::new(address, port))
+}
+
+fn tcp(record: &SocketRecord, tick: Duration) -> Tcp {
+    let milliseconds = |ticks: u32| (tick * ticks).as_millis() as u64;
+    let ago = |then: u32| match then {
+        0 => 0,
+        then => milliseconds(record.now.wrapping_sub(then)),
+    };
+    // Sequence numbers are modulo 2³²; what is behind is not ahead.
+    let ahead = |to: u32, from: u32| signed(to.wrapping_sub(from));
+    // tcp_get_info_chrono_stats, net/ipv4/tcp.c
+    let spell = record.now.wrapping_sub(record.chrono_start);
+    let spent = |chrono: u32| {
+        let before = record.chrono_stat.get(chrono as usize - 1).copied().unwrap_or(0);
+        let now = if record.chrono_type == chrono { spell } else { 0 };
+        milliseconds(before.wrapping_add(now))
+    };
+    let limited_by = match record.chrono_type {
+        CHRONO_BUSY => Some(Limit::Network),
+        CHRONO_RECEIVER => Some(Limit::Receiver),
+        CHRONO_BUFFER => Some(Limit::SendBuffer),
+        _ => None,
+    };
+    let (receiver, buffer) = (spent(CHRONO_RECEIVER), spent(CHRONO_BUFFER));
+    Tcp {
+        receive_queue: ahead(record.rcv_nxt, record.copied_seq),
+        send_queue: ahead(record.write_seq, record.snd_una),
+        not_sent: ahead(record.write_seq, record.snd_nxt),
+        acknowledged: record.snd_una,
+        written: record.write_seq,
+        read: record.copied_seq,
+        peer_window: u64::from(record.snd_wnd),
+        congestion_window: record.snd_cwnd,
+        segment_bytes: record.mss_cache,
+        retransmits: u64::from(record.total_retrans),
+        busy_ms: spent(CHRONO_BUSY) + receiver + buffer,
+        receiver_limited_ms: receiver,
+        buffer_limited_ms: buffer,
+        limited_by,
+        limited_for_ms: limited_by.map(|_| milliseconds(spell)),
+        sent_ms_ago: ago(record.last_sent),
+        received_ms_ago: ago(record.last_received),
+        acknowledged_ms_ago: ago(record.last_heard),
+    }
+}

@@ -1,0 +1,78 @@
+//! The host's sockets by BPF iterators: TCP's of each network namespace, then who has
+//! them open.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_getres};
+
+use super::{SocketsError, assemble::Told, host, namespaces};
+use crate::{
+    model::sockets::{Snapshot, Source},
+    probe::sockets::{SocketIterators, read},
+};
+
+/// Reads everything.
+pub fn snapshot(iterators: &mut SocketIterators) -> Result<Snapshot, SocketsError> {
+    let mut told = Told::default();
+    let mut notes = Vec::new();
+    let found = namespaces::all().map_err(|error| SocketsError::Unreadable(error.to_string()))?;
+    let mut failed: Option<String> = None;
+    let mut failures = found.left_out + found.unreadable;
+    let mut entered = Vec::new();
+    for namespace in found.all {
+        let made = namespaces::within(&namespace, || iterators.tcp());
+        let records = match made {
+            Ok(Ok(iterator)) => read(iterator).map_err(|error| error.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match records {
+            Ok(records) => {
+                told.add(records);
+                entered.push(namespace);
+            }
+            Err(error) => {
+                failures += 1;
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    if entered.is_empty() {
+        let why = failed.unwrap_or_else(|| "no network namespace".to_owned());
+        return Err(SocketsError::Unreadable(why));
+    }
+    if told.has_waiting() {
+        for namespace in &entered {
+            let made = namespaces::within(namespace, || iterators.accept_queues());
+            if let Ok(Ok(iterator)) = made {
+                told.add(read(iterator).unwrap_or_default());
+            }
+        }
+    }
+    let files = iterators.files().map_err(SocketsError::from)?;
+    let files = read(files).map_err(|error| SocketsError::Unreadable(error.to_string()))?;
+    told.add(files);
+    if failures > 0 {
+        let why = failed.map_or(String::new(), |error| format!(": {error}"));
+        notes.push(format!(
+            "{failures} network namespaces could not be looked into{why}; {} open TCP sockets are in none of the others.",
+            told.unseen()
+        ));
+    }
+    Ok(Snapshot {
+        sockets: told.sockets(tick()),
+        host: host::read(),
+        source: Source::Iterators,
+        notes,
+    })
+}
+
+/// The time between two jiffies: what the coarse clock ticks by (`LOW_RES_NSEC`,
+/// kernel/time/posix-timers.c).
+fn tick() -> Duration {
+    let resolution = clock_getres(ClockId::MonotonicCoarse);
+    Duration::new(
+        resolution.tv_sec.max(0) as u64,
+        resolution.tv_nsec.clamp(1, 999_999_999) as u32,
+    )
+}

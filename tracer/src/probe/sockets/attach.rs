@@ -1,0 +1,189 @@
+//! Attaching where targets use their sockets, in the first way that this kernel has.
+
+use aya::{
+    Btf, Ebpf,
+    programs::{BtfTracePoint, FEntry, FExit, KProbe, RawTracePoint},
+};
+
+use super::globals::allocator;
+use crate::{
+    model::trace_sockets::Probes,
+    probe::{
+        ProbeError,
+        btf::KernelTypes,
+        object::{Rounds, chain, program},
+    },
+};
+
+/// What was attached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SocketProbes {
+    /// Where stacks are taken.
+    pub probes: Probes,
+    /// Whether the memory that TCP takes is accounted too.
+    pub has_accounting: bool,
+    /// What could not be, and why. Sentences.
+    pub notes: Vec<String>,
+}
+
+/// Attaches them: by `choice` alone, or by the best that works.
+pub fn attach(ebpf: &mut Ebpf, rounds: Rounds, choice: Option<Probes>) -> SocketProbes {
+    let mut attached = SocketProbes::default();
+    let ways = match &choice {
+        Some(Probes::None) => return attached,
+        Some(only) => std::slice::from_ref(only),
+        None => &[Probes::Fentry, Probes::Kprobe, Probes::Tracepoints],
+    };
+    let types = KernelTypes::of_this_kernel();
+    let (types, btf) = match (types, Btf::from_sys_fs()) {
+        (Ok(types), Ok(btf)) => (types, btf),
+        (Err(error), _) => return without(attached, &error.to_string()),
+        (_, Err(error)) => return without(attached, &chain(&error)),
+    };
+    let mut kernel = Attacher {
+        ebpf,
+        rounds,
+        types: &types,
+        btf: &btf,
+    };
+    let mut reasons = Vec::new();
+    for way in ways {
+        match kernel.stacks(*way) {
+            Ok(()) => {
+                attached.probes = *way;
+                break;
+            }
+            Err(error) => reasons.push(format!("{}: {error}", name(*way))),
+        }
+    }
+    if attached.probes == Probes::None {
+        return without(attached, &reasons.join("; "));
+    }
+    if attached.probes != Probes::Tracepoints {
+        match kernel.accounting(attached.probes) {
+            Ok(()) => attached.has_accounting = true,
+            Err(error) => {
+                let note = format!("The kernel's socket accounting is not watched: {error}.");
+                attached.notes.push(note);
+            }
+        }
+    }
+    if let Err(error) = kernel.events() {
+        let note = format!("Events of socket pressure are not counted: {error}.");
+        attached.notes.push(note);
+    }
+    attached
+}
+
+fn without(mut attached: SocketProbes, why: &str) -> SocketProbes {
+    let note = format!("No stacks of those who send and receive: {why}.");
+    attached.notes.push(note);
+    attached
+}
+
+const fn name(way: Probes) -> &'static str {
+    match way {
+        Probes::Fentry => "fentry",
+        Probes::Kprobe => "kprobe",
+        Probes::Tracepoints => "tracepoints",
+        Probes::None => "none",
+    }
+}
+
+struct Attacher<'a> {
+    ebpf: &'a mut Ebpf,
+    rounds: Rounds,
+    types: &'a KernelTypes,
+    btf: &'a Btf,
+}
+
+impl Attacher<'_> {
+    fn stacks(&mut self, way: Probes) -> Result<(), ProbeError> {
+        let suffix = match self.rounds {
+            Rounds::Loop => "",
+            Rounds::Bounded => "_bounded",
+        };
+        if way == Probes::Tracepoints {
+            self.tracepoint("socket_sent", "sock_send_length")?;
+            return self.tracepoint("socket_received", "sock_recv_length");
+        }
+        let (allocator, _) = allocator(self.types).ok_or_else(|| ProbeError::Attach {
+            what: "tcp_stream_alloc_skb".to_owned(),
+            reason: "this kernel has no such function".to_owned(),
+        })?;
+        if way == Probes::Fentry {
+            self.fentry(&format!("socket_allocated{suffix}"), allocator)?;
+            self.fentry(&format!("socket_reads{suffix}"), "tcp_recvmsg")
+        } else {
+            self.kprobe(&format!("socket_allocated_probe{suffix}"), allocator)?;
+            self.kprobe(&format!("socket_reads_probe{suffix}"), "tcp_recvmsg")
+        }
+    }
+
+    fn accounting(&mut self, way: Probes) -> Result<(), ProbeError> {
+        const RAISE: &str = "__sk_mem_raise_allocated";
+        const REDUCE: &str = "__sk_mem_reduce_allocated";
+        const FORCE: &str = "sk_forced_mem_schedule";
+        // Returns first: what is entered before the entry's probe is in is not known.
+        if way == Probes::Fentry {
+            self.fexit("socket_forced", FORCE)?;
+            self.fentry("socket_forces", FORCE)?;
+            self.fexit("socket_raised", RAISE)?;
+            self.fentry("socket_reduced", REDUCE)
+        } else {
+            self.kprobe("socket_forced_probe", FORCE)?;
+            self.kprobe("socket_forces_probe", FORCE)?;
+            self.kprobe("socket_raised_probe", RAISE)?;
+            self.kprobe("socket_raises_probe", RAISE)?;
+            self.kprobe("socket_reduced_probe", REDUCE)
+        }
+    }
+
+    fn events(&mut self) -> Result<(), ProbeError> {
+        for (name, tracepoint) in [
+            ("socket_limit_exceeded", "sock_exceed_buf_limit"),
+            ("socket_receive_full", "sock_rcvqueue_full"),
+        ] {
+            let program: &mut RawTracePoint = program(self.ebpf, name)?;
+            let attached = program.load().and_then(|()| program.attach(tracepoint));
+            attached.map_err(|error| failed(tracepoint, &error))?;
+        }
+        Ok(())
+    }
+
+    fn tracepoint(&mut self, name: &str, tracepoint: &str) -> Result<(), ProbeError> {
+        let program: &mut BtfTracePoint = program(self.ebpf, name)?;
+        let attached = program.load(tracepoint, self.btf);
+        (attached.and_then(|()| program.attach())).map_err(|error| failed(tracepoint, &error))?;
+        Ok(())
+    }
+
+    fn fentry(&mut self, name: &str, function: &str) -> Result<(), ProbeError> {
+        let program: &mut FEntry = program(self.ebpf, name)?;
+        let attached = program.load(function, self.btf);
+        (attached.and_then(|()| program.attach())).map_err(|error| failed(function, &error))?;
+        Ok(())
+    }
+
+    fn fexit(&mut self, name: &str, function: &str) -> Result<(), ProbeError> {
+        let program: &mut FExit = program(self.ebpf, name)?;
+        let attached = program.load(function, self.btf);
+        (attached.and_then(|()| program.attach())).map_err(|error| failed(function, &error))?;
+        Ok(())
+    }
+
+    fn kprobe(&mut self, name: &str, function: &str) -> Result<(), ProbeError> {
+        let program: &mut KProbe = program(self.ebpf, name)?;
+        let attached = program.load();
+        (attached.and_then(|()| program.attach(function, 0)))
+            .map_err(|error| failed(function, &error))?;
+        Ok(())
+    }
+}
+
+fn failed(what: &str, error: &aya::programs::ProgramError) -> ProbeError {
+    ProbeError::Attach {
+        what: what.to_owned(),
+        reason: chain(error),
+    }
+}

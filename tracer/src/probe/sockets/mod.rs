@@ -1,0 +1,12 @@
+//! The kernel's sockets: iterators over them, and probes where targets use theirs.
+
+mod attach;
+mod calls;
+mod globals;
+mod iterators;
+
+pub use attach::SocketProbes;
+pub(super) use attach::attach;
+pub use calls::CallsMap;
+pub(super) use globals::SocketGlobals;
+pub use iterators::{Record, SocketIterators, read};
