@@ -2,3 +2,4 @@
 //! clock.
 
 pub mod fragmentation;
+pub mod sockets;

@@ -173,3 +173,12 @@ impl Sums {
         .fold(0, u64::saturating_add)
     }
 }
+
+/// What is said of a process beside its sockets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// `argv[0]`, or what else names it; empty: not known.
+    pub command: String,
+    /// Its resident set, where it could be read.
+    pub resident_bytes: Option<u64>,
+}
