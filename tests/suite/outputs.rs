@@ -4,12 +4,13 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tests::{Finished, Memtrace, Program, needs_tracing, run_memtrace};
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "report.json",
     "live.folded",
     "live.svg",
     "mappings.svg",
     "fragmentation.svg",
+    "sockets.svg",
     "recording.memtrace",
 ];
 

@@ -5,7 +5,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    collect::{Limit, Options},
+    collect::{Limit, Options, sockets},
+    model::trace_sockets::Probes,
     probe::{Limits, UNWIND_MIB, UnwindLimits},
 };
 
@@ -34,6 +35,9 @@ pub enum Command {
     /// One look at a process's heap, without tracing: what is in use, what is free
     /// and stays resident all the same, and on which pages.
     Heap(Heap),
+    /// One look at the memory of the host's sockets: what waits in the kernel's
+    /// queues, of which process and for whom.
+    Sockets(Sockets),
     /// Render a recording again, on any machine.
     Report(Report),
     /// Trace a bundled program that leaks, and show the picture.
@@ -127,6 +131,13 @@ pub struct Trace {
     /// every five seconds or more seldom.
     #[arg(long)]
     pub no_heap: bool,
+    /// Do not look at the sockets. A look reads the kernel's queues of all of the
+    /// host's sockets, every few seconds.
+    #[arg(long)]
+    pub no_sockets: bool,
+    /// How to learn which code filled the sockets' queues.
+    #[arg(long, value_name = "HOW", default_value = "auto", value_enum)]
+    pub socket_probes: SocketProbes,
     /// Write `ready` to this file descriptor when calls begin to count.
     #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(0..=1 << 20))]
     pub ready_fd: Option<i32>,
@@ -153,7 +164,36 @@ impl Trace {
             follow,
             mappings: !self.no_mappings,
             heaps: !self.no_heap,
+            sockets: !self.no_sockets,
+            socket_probes: self.socket_probes.choice(),
         }
+    }
+}
+
+/// `--socket-probes`.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum SocketProbes {
+    /// The best that this kernel has.
+    Auto,
+    /// At the kernel's TCP buffer allocators, by fentry (Linux 5.5).
+    Fentry,
+    /// The same, by kprobe.
+    Kprobe,
+    /// At the tracepoints of send and receive (Linux 6.5).
+    Tracepoints,
+    /// Not at all: only how much, not whose doing.
+    None,
+}
+
+impl SocketProbes {
+    fn choice(self) -> sockets::Choice {
+        sockets::Choice::Only(match self {
+            Self::Auto => return sockets::Choice::Auto,
+            Self::Fentry => Probes::Fentry,
+            Self::Kprobe => Probes::Kprobe,
+            Self::Tracepoints => Probes::Tracepoints,
+            Self::None => Probes::None,
+        })
     }
 }
 
@@ -175,6 +215,20 @@ pub struct Heap {
     /// are of one moment then. It is told for how long.
     #[arg(long)]
     pub freeze: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Sockets {
+    /// Only this process's sockets, and how much of the host's they hold; several with
+    /// commas, or -p again. Without it: every process's.
+    #[arg(short, long, value_delimiter = ',', allow_negative_numbers = true)]
+    pub pid: Vec<u32>,
+    /// Print everything as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Ask the kernel by netlink (sock_diag), also where BPF iterators work.
+    #[arg(long)]
+    pub sock_diag: bool,
 }
 
 #[derive(Args, Debug)]

@@ -12,6 +12,7 @@ mod outcome;
 mod printer;
 mod report;
 mod run;
+mod sockets;
 mod unwind_table;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Some(Command::Run(run)) => run::run(&run, &printer),
         Some(Command::Heap(heap)) => heap::run(&heap, &printer),
+        Some(Command::Sockets(sockets)) => sockets::run(&sockets, &printer),
         Some(Command::Report(report)) => report::run(&report, &printer),
         Some(Command::Demo(demo)) => demo::run(&demo, &printer),
         Some(Command::Doctor) => doctor::run(&printer),

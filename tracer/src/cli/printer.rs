@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use crate::{
     collect::Coverage,
-    model::{Report, heap::Heap},
+    model::{Report, heap::Heap, socket_look::Look},
     probe::features::{Check, State},
     render::{self, text::Page},
 };
@@ -81,6 +81,15 @@ impl Printer {
             colour: std::io::stdout().is_terminal(),
         };
         self.text(render::heap::text(heap, page).as_bytes());
+    }
+
+    /// One look at sockets, as text.
+    pub fn sockets(&self, look: &Look) {
+        let page = Page {
+            columns: self.columns(),
+            colour: std::io::stdout().is_terminal(),
+        };
+        self.text(render::sockets::text(look, page).as_bytes());
     }
 
     /// A text of our own, as it is.

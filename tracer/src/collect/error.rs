@@ -82,6 +82,11 @@ pub enum CollectError {
     /// The file worker.
     #[error(transparent)]
     Worker(#[from] FileWorkerError),
+    /// The probes on sockets that were asked for.
+    #[error(
+        "the probes that --socket-probes asks for cannot be had here: {0} Choose others, or auto"
+    )]
+    SocketProbes(String),
     /// Anything of the system.
     #[error("{what}: {source}")]
     System {

@@ -18,6 +18,7 @@ use super::{
     mapped::{self as mappings, Measured},
     names::{Located, places},
     pools,
+    sockets::report as sockets,
     space::Space,
 };
 use crate::{
@@ -117,6 +118,7 @@ pub fn report(
     mut session: Session,
     mapped: Vec<Measured>,
     heaps_at_end: heap::AtEnd,
+    sockets_at_end: sockets::AtEnd,
     end: Moment,
 ) -> Result<Report, CollectError> {
     let counts = session.kernel.counts()?;
@@ -129,14 +131,19 @@ pub fn report(
     add_missed_hits(&session, &mut loss);
     let mut kernel_sites = Vec::new();
     let mut mapping_sites = HashMap::new();
+    let mut socket_sites = HashMap::new();
+    let wanted = sockets_at_end.sites();
     session.kernel.sites(|key, site| {
         if site.allocated_blocks > 0 {
             kernel_sites.push((*key, *site));
+        } else if wanted.contains(key) {
+            socket_sites.insert(*key, *site);
         } else if mapped.iter().any(|(_, weights)| weights.has(*key)) {
             mapping_sites.insert(*key, *site);
         }
     })?;
     let mappings = mappings::of(&mut session, mapped, &mapping_sites);
+    let sockets = sockets::of(&mut session, sockets_at_end, &socket_sites);
     audit(&kernel_sites, &live, &mut loss);
     let (sites, site_ids) = name_sites(&mut session, &kernel_sites, &live, end);
     let heap = (session.heaps.take()).map(|heaps| {
@@ -197,7 +204,7 @@ pub fn report(
         sites,
         mappings,
         heap: heap.transpose()?,
-        sockets: None,
+        sockets,
         loss,
         not_covered: session.not_covered,
         notes,

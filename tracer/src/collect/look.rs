@@ -56,7 +56,9 @@ impl Session {
             return Ok(None);
         }
         self.look_at_heaps();
-        self.look().map(Some)
+        let status = self.look()?;
+        self.look_at_sockets();
+        Ok(Some(status))
     }
 
     fn look(&mut self) -> Result<Status, CollectError> {

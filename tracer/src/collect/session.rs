@@ -19,6 +19,7 @@ use super::{
     javascript::Javascript,
     mapped::{self, Watch, intervals::Origin},
     overhead::{ALWAYS_BYTES, Governor, Limit},
+    sockets,
     space::{Space, Survey},
     tables::Tables,
 };
@@ -41,6 +42,10 @@ pub struct Options {
     pub mappings: bool,
     /// Whether the heaps are looked at too.
     pub heaps: bool,
+    /// Whether the sockets are looked at too.
+    pub sockets: bool,
+    /// How stacks of senders are taken.
+    pub socket_probes: sockets::Choice,
 }
 
 /// Why a trace ended.
@@ -76,6 +81,8 @@ pub struct Session {
     pub(super) watch: Option<Watch>,
     /// The heaps, where they are looked at.
     pub(super) heaps: Option<Heaps>,
+    /// The sockets, where they are looked at.
+    pub(super) sockets: Option<sockets::Sockets>,
     /// For the user, as it happens.
     pub(super) news: Vec<String>,
     pub(super) control: Control,
@@ -136,6 +143,9 @@ impl Session {
         let watch = (options.mappings)
             .then(|| Watch::start(&mut kernel))
             .transpose()?;
+        let sockets = (options.sockets)
+            .then(|| sockets::Sockets::start(&mut kernel, options.socket_probes))
+            .transpose()?;
         let (worker, tables, survey) = surveying.join().map_err(|_| CollectError::System {
             what: "looking at the target's files",
             source: std::io::Error::other("the thread died"),
@@ -154,6 +164,7 @@ impl Session {
             follow: Follow::new(options.follow),
             watch,
             heaps: options.heaps.then(Heaps::default),
+            sockets,
             news: Vec::new(),
             control: Control {
                 seed: random()?,
@@ -182,6 +193,10 @@ impl Session {
     pub fn open_gate(&mut self, from_start: bool) -> Result<(), CollectError> {
         self.from_start = from_start;
         self.start = Moment::now();
+        if let Some(sockets) = &mut self.sockets {
+            sockets.begin(pids(&self.spaces), self.start);
+            self.start = Moment::now();
+        }
         self.control.gate = 1;
         self.kernel.set_control(&self.control)?;
         // What was mapped while the gate was shut nobody has told.
@@ -211,6 +226,7 @@ impl Session {
         self.follow_mapped(true)?;
         // At once: what the ledger says and what the heaps look like belong together.
         let heaps = self.look_at_heaps_last()?;
+        let sockets = self.look_at_sockets_last();
         let mapped = match self.watch {
             Some(_) => self.spaces.iter().filter_map(mapped::measure).collect(),
             None => Vec::new(),
@@ -226,7 +242,7 @@ impl Session {
                 self.governor.worst_share * 100.0
             ));
         }
-        finish::report(self, mapped, heaps, end)
+        finish::report(self, mapped, heaps, sockets, end)
     }
 }
 
@@ -253,6 +269,38 @@ impl Session {
         let traced = traced::look(pages, &self.kernel)?;
         Ok(AtEnd { walked, traced })
     }
+}
+
+impl Session {
+    /// Has the sockets looked at if it is time.
+    pub(super) fn look_at_sockets(&mut self) {
+        let live_bytes = self.live_bytes();
+        if let Some(sockets) = &mut self.sockets {
+            sockets.tick(pids(&self.spaces), live_bytes, self.start);
+        }
+    }
+
+    /// Looks at the sockets for the last time.
+    fn look_at_sockets_last(&mut self) -> sockets::report::AtEnd {
+        let live_bytes = self.live_bytes();
+        let Some(sockets) = &mut self.sockets else {
+            return sockets::report::AtEnd::default();
+        };
+        let processes = pids(&self.spaces);
+        sockets.finish(processes.clone(), live_bytes, self.start);
+        sockets::report::AtEnd::of(sockets, &processes)
+    }
+
+    /// As of the last look at the ledger.
+    fn live_bytes(&self) -> u64 {
+        (self.last.as_ref()).map_or(0, |(_, counts)| counts.live_bytes)
+    }
+}
+
+/// Of every program that is or was traced its process.
+fn pids(spaces: &[Space]) -> sockets::Processes {
+    let pid = |space: &Space| (space.id, space.process.pid);
+    spaces.iter().map(pid).collect()
 }
 
 /// Those that live and have a glibc: no other's heap can be walked.

@@ -1,5 +1,6 @@
 //! `live.svg`: the live bytes as a flame graph, drawn by inferno; `mappings.svg`:
-//! the resident bytes of mappings; `fragmentation.svg`: what is free and resident.
+//! the resident bytes of mappings; `fragmentation.svg`: what is free and resident;
+//! `sockets.svg`: what is in the queues of sockets.
 //!
 //! Width is bytes; the process stands at the bottom, the allocator function on
 //! top. The title says whose memory and how much, the subtitle when, how
@@ -9,7 +10,9 @@ use std::io::{self, Write};
 
 use inferno::flamegraph::{self, Options, TextTruncateDirection, color, color::PaletteMap};
 
-use crate::model::{Frame, Level, MappingSite, Report, Site, trace_heap::Shares};
+use crate::model::{
+    Frame, Level, MappingSite, Report, Site, trace_heap::Shares, trace_sockets::Queue,
+};
 
 use super::layout::{cut_end, width};
 use super::{folded, loss, names, palette, words};
@@ -99,6 +102,27 @@ pub fn write_fragmentation(report: &Report, to: impl Write) -> io::Result<()> {
     draw(folded::fragmentation_stacks(report), picture, colours, to)
 }
 
+/// Writes the picture of what is in the kernel's queues of sockets: whose code sent
+/// or received it, and who the other end is.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_sockets(report: &Report, to: impl Write) -> io::Result<()> {
+    let sites = || report.sockets.iter().flat_map(|it| &it.sites);
+    let frames = || sites().flat_map(|site| &site.frames);
+    let picture = Picture {
+        title: sockets_title(report),
+        subtitle: subtitle(report, "in the kernel, at the end", frames()),
+        empty: match &report.sockets {
+            Some(_) => "Nothing was in the queues of sockets at the end.",
+            None => "The sockets were not looked at (--no-sockets).",
+        },
+    };
+    let mut colours = palette::colours(frames());
+    palette::add_peers(&mut colours, sites().flat_map(|site| &site.peers));
+    draw(folded::socket_stacks(report), picture, colours, to)
+}
+
 /// What stands around the flames.
 struct Picture {
     title: String,
@@ -169,6 +193,31 @@ fn fragmentation_title(report: &Report) -> String {
         words::bytes(pinned)
     );
     title_of("freed but resident in", report, &figures)
+}
+
+fn sockets_title(report: &Report) -> String {
+    let queued = |queue: Queue| {
+        let sockets = || report.sockets.iter();
+        let sites = sockets().flat_map(|it| &it.sites);
+        let sites = sites.filter(|it| it.queue == queue).map(|it| it.bytes);
+        let rest = sockets().flat_map(|it| &it.unattributed);
+        let rest = rest.filter(|it| it.queue == queue).map(|it| it.bytes);
+        sites.chain(rest).fold(0, u64::saturating_add)
+    };
+    let mut figures = format!(
+        "{} to send, {} not read",
+        words::bytes(queued(Queue::Send)),
+        words::bytes(queued(Queue::Receive))
+    );
+    for (queue, what) in [
+        (Queue::Accept, "not accepted"),
+        (Queue::Orphan, "of orphans"),
+    ] {
+        if queued(queue) > 0 {
+            figures = format!("{figures}, {} {what}", words::bytes(queued(queue)));
+        }
+    }
+    title_of("socket queues of", report, &figures)
 }
 
 fn title(report: &Report) -> String {

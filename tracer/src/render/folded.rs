@@ -12,6 +12,10 @@ use std::{
 
 use crate::model::{Frame, JAVASCRIPT, Level, Report, Site, Source};
 
+mod sockets;
+
+pub(super) use sockets::{peer_label, socket_stacks};
+
 use super::names;
 
 /// Deeper stacks lose their outermost frames. The kernel keeps 127; inlined
@@ -106,7 +110,13 @@ fn stack(report: &Report, process: u32, frames: &[Frame], source: Source) -> Str
 }
 
 /// Frames and allocator function, on top of what stands there.
-fn on(mut line: String, frames: &[Frame], source: Source) -> String {
+fn on(line: String, frames: &[Frame], source: Source) -> String {
+    let mut line = on_frames(line, frames);
+    push(&mut line, source.name());
+    line
+}
+
+fn on_frames(mut line: String, frames: &[Frame]) -> String {
     if frames.is_empty() {
         push(&mut line, names::STACK_LOST);
     }
@@ -118,7 +128,6 @@ fn on(mut line: String, frames: &[Frame], source: Source) -> String {
         line.push(';');
         line.push_str(&label(frame));
     }
-    push(&mut line, source.name());
     line
 }
 

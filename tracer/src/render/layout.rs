@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr as _;
 
 /// How many columns a text takes.
 pub fn width(text: &str) -> usize {
@@ -14,7 +14,15 @@ pub fn cut_end(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
-    let mut kept = fitting(text.chars(), columns.saturating_sub(1));
+    let mut kept = String::new();
+    for c in text.chars() {
+        kept.push(c);
+        // Of the whole: a character may widen the one before it (U+FE0F).
+        if width(&kept) > columns.saturating_sub(1) {
+            kept.pop();
+            break;
+        }
+    }
     if columns > 0 {
         kept.push('…');
     }
@@ -27,22 +35,16 @@ pub fn cut_start(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
-    let kept = fitting(text.chars().rev(), columns.saturating_sub(1));
+    let mut kept = "";
+    for (start, _) in text.char_indices().rev() {
+        let longer = text.get(start..).unwrap_or_default();
+        if width(longer) > columns.saturating_sub(1) {
+            break;
+        }
+        kept = longer;
+    }
     let mark = if columns > 0 { "…" } else { "" };
-    Cow::Owned(mark.chars().chain(kept.chars().rev()).collect())
-}
-
-fn fitting(chars: impl Iterator<Item = char>, columns: usize) -> String {
-    let mut left = columns;
-    chars
-        .take_while(|c| match left.checked_sub(c.width().unwrap_or(0)) {
-            Some(rest) => {
-                left = rest;
-                true
-            }
-            None => false,
-        })
-        .collect()
+    Cow::Owned(format!("{mark}{kept}"))
 }
 
 /// Sentences in lines of at most `columns`, the first after `first`, the
@@ -55,6 +57,29 @@ pub fn wrap(text: &str, first: &str, columns: usize) -> Vec<String> {
     textwrap::wrap(text, options)
         .into_iter()
         .map(Cow::into_owned)
+        .collect()
+}
+
+/// Parts with commas between them, none broken where there is room, in lines as
+/// [`wrap`] makes them.
+pub fn wrap_parts(parts: &[String], first: &str, columns: usize) -> Vec<String> {
+    let room = columns.saturating_sub(width(first));
+    let mut lines: Vec<String> = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        let comma = if number + 1 < parts.len() { "," } else { "" };
+        let part = format!("{part}{comma}");
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(&part) <= room => {
+                line.push(' ');
+                line.push_str(&part);
+            }
+            _ => lines.push(cut_end(&part, room).into_owned()),
+        }
+    }
+    let indent = " ".repeat(width(first));
+    let begin = |number| if number == 0 { first } else { indent.as_str() };
+    (lines.iter().enumerate())
+        .map(|(number, line)| format!("{}{line}", begin(number)))
         .collect()
 }
 
@@ -96,6 +121,8 @@ mod tests {
         assert_eq!(cut_start("/srv/app/server.js:12", 13), "…server.js:12");
         assert_eq!(cut_end("関数関数", 6), "関数…");
         assert_eq!(cut_end("ab", 0), "");
+        // A star that is to be drawn as an emoji takes two columns.
+        assert_eq!(cut_end("0*\u{fe0f}abc", 3), "0*…");
     }
 
     /// Sentences wrap under their first word.
@@ -104,6 +131,20 @@ mod tests {
         assert_eq!(
             wrap("one two three four", "note: ", 16),
             ["note: one two", "      three four"]
+        );
+    }
+
+    /// A part that does not fit into the rest of a line begins the next.
+    #[test]
+    fn keeps_parts_whole() {
+        let parts = ["a 1 B", "b 2 B", "c 3 B"].map(str::to_owned);
+        assert_eq!(
+            wrap_parts(&parts, "then ", 18),
+            ["then a 1 B, b 2 B,", "     c 3 B"]
+        );
+        assert_eq!(
+            wrap_parts(&parts, "then ", 17),
+            ["then a 1 B,", "     b 2 B, c 3 B"]
         );
     }
 

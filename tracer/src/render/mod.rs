@@ -15,7 +15,9 @@ mod layout;
 mod loss;
 pub mod names;
 mod palette;
+pub mod sockets;
 pub mod status;
+mod table;
 pub mod text;
 pub mod words;
 

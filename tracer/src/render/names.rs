@@ -137,8 +137,17 @@ pub fn process(process: &Process) -> String {
         "" => basename(&process.executable).trim(),
         name => name,
     };
-    let name = if name.is_empty() { "process" } else { name };
-    format!("{} ({})", sanitize(name), process.pid)
+    command(name, process.pid)
+}
+
+/// A process that is known by its command only.
+#[must_use]
+pub fn command(command: &str, pid: u32) -> String {
+    let name = match basename(command).trim() {
+        "" => "process",
+        name => name,
+    };
+    format!("{} ({pid})", sanitize(name))
 }
 
 /// The process with this [`Process::id`], as [`process`] writes it.

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use inferno::flamegraph::color::{Color, PaletteMap};
 
 use super::{folded, names};
-use crate::model::{Frame, JAVASCRIPT};
+use crate::model::{Frame, JAVASCRIPT, trace_sockets::PeerBytes};
 
 /// Whose code it is, where that is to be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,22 @@ pub fn colours<'a>(frames: impl Iterator<Item = &'a Frame>) -> PaletteMap {
         }
     }
     colours
+}
+
+/// Other ends of sockets: orange who does not read, grey who does.
+pub fn add_peers<'a>(colours: &mut PaletteMap, peers: impl Iterator<Item = &'a PeerBytes>) {
+    const DOES_NOT_READ: [u8; 3] = [245, 160, 40];
+    const READS: [u8; 3] = [170, 190, 205];
+    for peer in peers {
+        let label = folded::peer_label(peer);
+        let colour = if peer.stalled > 0 {
+            DOES_NOT_READ
+        } else {
+            READS
+        };
+        let colour = shade(colour, &label);
+        colours.insert(label, colour);
+    }
 }
 
 /// Neighbours of one colour are told apart by their shades.

@@ -3,13 +3,15 @@
 
 mod any;
 mod heap;
+mod sockets;
 
 use crate::model::{
     Counts, Exit, Extent, Frame, Host, Level, Loss, LossCause, MappingKind, MappingSite, Mappings,
     Process, ProcessMappings, Report, SCHEMA, Sampling, Site, Source, StackEnd, Totals, Window,
 };
 
-pub use any::any_report;
+pub use any::{any_report, any_text};
+pub use sockets::{any_look, look};
 
 fn frame(function: &str, module: &str, offset: u64) -> Frame {
     Frame {
@@ -158,6 +160,7 @@ pub fn troubled() -> Report {
     report.processes[0].exit = Some(Exit::Signal(9));
     report.mappings = Some(mappings());
     report.heap = Some(heap::heap());
+    report.sockets = Some(sockets::sockets());
     report
 }
 

@@ -12,6 +12,7 @@ use super::{loss, names, words};
 mod heap;
 mod mappings;
 mod site;
+mod sockets;
 
 /// How many sites are shown; all of them are in the other outputs.
 const SITES: usize = 10;
@@ -46,6 +47,7 @@ pub fn render(report: &Report, page: Page) -> String {
     sites(report, page, &mut lines);
     mappings::push(report, page, &mut lines);
     heap::push(report, page, &mut lines);
+    sockets::push(report, page, &mut lines);
     lost(report, page, &mut lines);
     not_covered(report, page, &mut lines);
     for note in &report.notes {

@@ -1,5 +1,5 @@
 //! The directory a trace writes: `live.svg`, `live.folded`, `mappings.svg`,
-//! `report.json`, `recording.memtrace`.
+//! `fragmentation.svg`, `sockets.svg`, `report.json`, `recording.memtrace`.
 //!
 //! memtrace runs as root and writes where users can: every file is made under
 //! a temporary name in a directory held open, never through a symbolic link,
@@ -38,12 +38,15 @@ type Render = fn(&Report, &mut BufWriter<File>) -> io::Result<()>;
 
 /// What a trace writes. The recording comes first: from it the others can be
 /// made again, should there be no room for them.
-const FILES: [(&str, Render); 6] = [
+const FILES: [(&str, Render); 7] = [
     ("recording.memtrace", |report, file| {
         recording::write(report, file)
     }),
     ("report.json", |report, file| json::write(report, file)),
     ("live.folded", |report, file| folded::write(report, file)),
+    ("sockets.svg", |report, file| {
+        flamegraph::write_sockets(report, file)
+    }),
     ("mappings.svg", |report, file| {
         flamegraph::write_mappings(report, file)
     }),

@@ -138,7 +138,9 @@ impl Attribution {
         let payload = tcp.written.wrapping_sub(tcp.acknowledged);
         if payload == 0 {
             // Overhead of what was acknowledged a moment ago.
-            let last = calls.senders_of(tcp.written.wrapping_sub(1), tcp.written).last();
+            let last = calls
+                .senders_of(tcp.written.wrapping_sub(1), tcp.written)
+                .last();
             let site = last.map_or(Err(Why::SentBefore), |(site, _)| known(site));
             return self.add(process, queue, socket, bytes, site);
         }
@@ -197,6 +199,13 @@ fn known(site: u64) -> Result<u64, Why> {
 }
 
 impl Share {
+    /// Adds another one's bytes: of the same stack, seen twice.
+    pub fn add(&mut self, other: &Self) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.sockets += other.sockets;
+        self.ends.extend(&other.ends);
+    }
+
     /// To whom, most bytes first: by address, or socket by socket where there is but
     /// one address. The last one stands for all others.
     #[must_use]
@@ -214,24 +223,30 @@ impl Share {
             peer.stalled += u64::from(end.is_stalled);
             *only_port = port.unwrap_or(0);
         }
-        let peers = peers.into_iter().map(|((address, _), (peer, port))| PeerBytes {
-            address: match address {
-                Some(address) if peer.sockets == 1 => SocketAddr::new(address, port).to_string(),
-                Some(address) => address.to_string(),
-                None => "unknown".to_owned(),
-            },
-            ..peer
-        });
+        let peers = peers
+            .into_iter()
+            .map(|((address, _), (peer, port))| PeerBytes {
+                address: match address {
+                    Some(address) if peer.sockets == 1 => {
+                        SocketAddr::new(address, port).to_string()
+                    }
+                    Some(address) => address.to_string(),
+                    None => "unknown".to_owned(),
+                },
+                ..peer
+            });
         let mut peers: Vec<PeerBytes> = peers.collect();
         peers.sort_by(|a, b| (Reverse(a.bytes), &a.address).cmp(&(Reverse(b.bytes), &b.address)));
         if peers.len() > PEERS {
             let others = peers.split_off(PEERS);
-            let rest = others.into_iter().fold(PeerBytes::default(), |sum, peer| PeerBytes {
-                address: String::new(),
-                bytes: sum.bytes.saturating_add(peer.bytes),
-                sockets: sum.sockets + peer.sockets,
-                stalled: sum.stalled + peer.stalled,
-            });
+            let rest = others
+                .into_iter()
+                .fold(PeerBytes::default(), |sum, peer| PeerBytes {
+                    address: String::new(),
+                    bytes: sum.bytes.saturating_add(peer.bytes),
+                    sockets: sum.sockets + peer.sockets,
+                    stalled: sum.stalled + peer.stalled,
+                });
             peers.push(rest);
         }
         peers

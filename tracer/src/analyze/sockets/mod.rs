@@ -1,6 +1,7 @@
 //! Who holds the memory of sockets: by process, by listening port, by the other end;
 //! the largest, and why there is something in them.
 
+mod attribution;
 mod cause;
 mod owners;
 mod sums;
@@ -14,6 +15,7 @@ use std::{
     net::IpAddr,
 };
 
+pub use attribution::{Attribution, Share, Why, attribute};
 pub use cause::{cause, is_stalled};
 
 use crate::model::{

@@ -6,9 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tracer_common::socket::{
-    AcceptRecord, FLAG_DEAD, FLAG_HAS_FILE, OwnerRecord, SocketRecord,
-};
+use tracer_common::socket::{AcceptRecord, FLAG_DEAD, FLAG_HAS_FILE, OwnerRecord, SocketRecord};
 
 use crate::{
     model::sockets::{Kind, Limit, Listener, Memory, Owner, Place, Socket, State, Tcp},
@@ -184,8 +182,12 @@ fn socket(record: &SocketRecord, kind: Kind, place: Place, tick: Duration) -> Op
         state,
         place,
         local: address(record, record.local_address, record.local_port as u16),
-        peer: address(record, record.peer_address, u16::from_be(record.peer_port as u16))
-            .filter(|it| it.port() != 0),
+        peer: address(
+            record,
+            record.peer_address,
+            u16::from_be(record.peer_port as u16),
+        )
+        .filter(|it| it.port() != 0),
         memory,
         tcp: (kind == Kind::Tcp && !is_listener).then(|| tcp(record, tick)),
         listener: is_listener.then(|| Listener {
@@ -228,8 +230,16 @@ fn tcp(record: &SocketRecord, tick: Duration) -> Tcp {
     // tcp_get_info_chrono_stats, net/ipv4/tcp.c
     let spell = record.now.wrapping_sub(record.chrono_start);
     let spent = |chrono: u32| {
-        let before = record.chrono_stat.get(chrono as usize - 1).copied().unwrap_or(0);
-        let now = if record.chrono_type == chrono { spell } else { 0 };
+        let before = record
+            .chrono_stat
+            .get(chrono as usize - 1)
+            .copied()
+            .unwrap_or(0);
+        let now = if record.chrono_type == chrono {
+            spell
+        } else {
+            0
+        };
         milliseconds(before.wrapping_add(now))
     };
     let limited_by = match record.chrono_type {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_getres};
 
-use super::{SocketsError, assemble::Told, host, namespaces};
+use super::{SocketsError, assemble::Told, host, namespaces, places};
 use crate::{
     model::sockets::{Snapshot, Source},
     probe::sockets::{SocketIterators, read},
@@ -15,9 +15,9 @@ use crate::{
 pub fn snapshot(iterators: &mut SocketIterators) -> Result<Snapshot, SocketsError> {
     let mut told = Told::default();
     let mut notes = Vec::new();
-    let found = namespaces::all().map_err(|error| SocketsError::Unreadable(error.to_string()))?;
+    let found = namespaces::all().map_err(SocketsError::Processes)?;
     let mut failed: Option<String> = None;
-    let mut failures = found.left_out + found.unreadable;
+    let mut failures = found.left_out;
     let mut entered = Vec::new();
     for namespace in found.all {
         let made = namespaces::within(&namespace, || iterators.tcp());
@@ -49,7 +49,7 @@ pub fn snapshot(iterators: &mut SocketIterators) -> Result<Snapshot, SocketsErro
             }
         }
     }
-    let files = iterators.files().map_err(SocketsError::from)?;
+    let files = iterators.files()?;
     let files = read(files).map_err(|error| SocketsError::Unreadable(error.to_string()))?;
     told.add(files);
     if failures > 0 {
@@ -59,9 +59,11 @@ pub fn snapshot(iterators: &mut SocketIterators) -> Result<Snapshot, SocketsErro
             told.unseen()
         ));
     }
+    let mut sockets = told.sockets(tick());
+    places::find_listeners(&mut sockets);
     Ok(Snapshot {
-        sockets: told.sockets(tick()),
-        host: host::read(),
+        sockets,
+        host: host::read(&entered),
         source: Source::Iterators,
         notes,
     })

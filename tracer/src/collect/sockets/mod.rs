@@ -1,17 +1,32 @@
 //! Every socket of the host, with its memory and whose it is.
 
+mod about;
+mod assemble;
+mod choice;
 mod diag;
 mod host;
+mod iterators;
+mod looker;
 mod namespaces;
 mod owners;
 mod places;
+mod pressure;
 mod processes;
+pub(super) mod report;
+mod trace;
 
 use std::io;
 
 use thiserror::Error;
 
-use crate::model::sockets::Snapshot;
+use crate::{
+    model::sockets::Snapshot,
+    probe::{ProbeError, sockets::SocketIterators},
+};
+
+pub use about::{about, check};
+pub use choice::Choice;
+pub(super) use trace::{Processes, Sockets};
 
 /// Why the sockets could not be read.
 #[derive(Debug, Error)]
@@ -30,6 +45,9 @@ pub enum SocketsError {
         "the kernel does not tell of its sockets: it has no sock_diag. Load its modules (modprobe -a tcp_diag udp_diag unix_diag)"
     )]
     NoDiagnosis(#[source] io::Error),
+    /// The kernel boundary.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
     /// Another failure of netlink.
     #[error("the kernel does not tell of its sockets (sock_diag)")]
     Netlink(#[source] io::Error),
@@ -46,18 +64,35 @@ pub enum Way {
 }
 
 /// Reads the host's sockets, as often as is asked.
-#[derive(Debug)]
 pub struct Reader {
-    _way: Way,
+    iterators: Option<SocketIterators>,
+    /// Why not by iterators.
+    note: Option<String>,
 }
 
 impl Reader {
     /// Finds out how they can be read here.
     ///
     /// # Errors
-    /// [`SocketsError`], with what to do.
+    /// [`SocketsError::Probe`] without the rights for either way.
     pub fn new(way: Way) -> Result<Self, SocketsError> {
-        Ok(Self { _way: way })
+        let loaded = match way {
+            Way::Best => SocketIterators::load().map(Some),
+            Way::SockDiag => Ok(None),
+        };
+        let (iterators, note) = match loaded {
+            Ok(iterators) => (iterators, None),
+            Err(error @ ProbeError::NotPermitted(_)) => return Err(error.into()),
+            Err(error) => {
+                let reason = error.to_string();
+                let reason = reason.lines().next().unwrap_or_default();
+                let note = format!(
+                    "The sockets were read by netlink (sock_diag), as this kernel has no fitting BPF iterators (Linux 5.12): {reason}."
+                );
+                (None, Some(note))
+            }
+        };
+        Ok(Self { iterators, note })
     }
 
     /// All sockets of all network namespaces that have a process.
@@ -65,6 +100,11 @@ impl Reader {
     /// # Errors
     /// [`SocketsError`].
     pub fn snapshot(&mut self) -> Result<Snapshot, SocketsError> {
-        diag::snapshot()
+        let mut snapshot = match &mut self.iterators {
+            Some(iterators) => iterators::snapshot(iterators)?,
+            None => diag::snapshot()?,
+        };
+        snapshot.notes.extend(self.note.clone());
+        Ok(snapshot)
     }
 }

@@ -130,8 +130,8 @@ pub fn within<T: Send>(namespace: &Namespace, run: impl FnOnce() -> T + Send) ->
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
-mod tests {
-    use std::process::{Command, Stdio};
+pub mod tests {
+    use std::process::{Child, Command, Stdio};
 
     use super::*;
 
@@ -146,35 +146,57 @@ mod tests {
         assert_eq!(within(ours[0], || thread::current().id()).unwrap(), here);
     }
 
-    /// What runs within another namespace is in it, and this thread is not.
+    /// What runs within another namespace is in it, and this thread is not, also when
+    /// the process by which it was found has ended.
     #[test]
     fn another_namespace_is_entered() {
-        if !rustix::process::geteuid().is_root() {
+        let Some(mut other) = Other::new() else {
             return;
-        }
-        let before = fs::read_link("/proc/thread-self/ns/net").unwrap();
-        let entered = within(&other_namespace(), || {
-            fs::read_link("/proc/thread-self/ns/net").unwrap()
-        });
-        assert_ne!(entered.unwrap(), before);
-        assert_eq!(fs::read_link("/proc/thread-self/ns/net").unwrap(), before);
+        };
+        other.end();
+        let inside = || fs::read_link("/proc/thread-self/ns/net").unwrap();
+        let before = inside();
+        let entered = within(&other.namespace, inside).unwrap();
+        assert_eq!(number(&entered), Some(other.namespace.inode));
+        assert_ne!(entered, before);
+        assert_eq!(inside(), before);
     }
 
-    /// One that has a process, which ends here: the namespace lives on.
-    fn other_namespace() -> Namespace {
-        let mut child = Command::new("unshare")
-            .args(["--net", "sh", "-c", "echo; read wait"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = [0];
-        io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
-        let found = all().unwrap();
-        let pid = child.id();
-        drop(child.stdin.take());
-        child.wait().unwrap();
-        let other = found.all.into_iter().find(|it| it.pid == pid);
-        other.unwrap()
+    /// A network namespace with a process.
+    pub struct Other {
+        pub namespace: Namespace,
+        child: Child,
+    }
+
+    impl Other {
+        /// None without the rights.
+        pub fn new() -> Option<Self> {
+            if !rustix::process::geteuid().is_root() {
+                return None;
+            }
+            let mut child = Command::new("unshare")
+                .args(["--net", "sh", "-c", "echo; read wait"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut said = [0];
+            io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+            let found = all().unwrap().all.into_iter();
+            let namespace = { found }.find(|it| it.pid == child.id()).unwrap();
+            Some(Self { namespace, child })
+        }
+
+        /// Its process ends.
+        pub fn end(&mut self) {
+            drop(self.child.stdin.take());
+            self.child.wait().unwrap();
+        }
+    }
+
+    impl Drop for Other {
+        fn drop(&mut self) {
+            self.end();
+        }
     }
 }

@@ -37,6 +37,25 @@ pub fn place(sockets: &mut [Socket], mut owners: Owners) {
     }
 }
 
+/// Says in which accept queue those are of which that was not told: more waited in it
+/// than are told of, or it was accepted or queued meanwhile.
+pub fn find_listeners(sockets: &mut [Socket]) {
+    let is_open = |socket: &Socket| matches!(socket.place, Place::AcceptQueue { listener: None });
+    if !sockets.iter().any(is_open) {
+        return;
+    }
+    let listeners = Listeners::of(sockets);
+    let waiting: Vec<_> = (sockets.iter().enumerate())
+        .filter(|(_, socket)| is_open(socket))
+        .map(|(index, socket)| (index, listeners.queue(socket, sockets)))
+        .collect();
+    for (index, place) in waiting {
+        if let Some(socket) = sockets.get_mut(index) {
+            socket.place = place;
+        }
+    }
+}
+
 /// Indices of the listeners by namespace and port.
 struct Listeners(HashMap<(u32, u16), Vec<usize>>);
 

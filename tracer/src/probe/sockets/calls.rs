@@ -21,7 +21,8 @@ impl CallsMap {
     /// # Errors
     /// [`ProbeError::Map`].
     pub fn read(&self, mut each: impl FnMut(u64, &SocketCalls)) -> Result<(), ProbeError> {
-        let fd = map_fd(&self.0).ok_or_else(|| failed(&MapError::InvalidMapType { map_type: 0 }))?;
+        let fd =
+            map_fd(&self.0).ok_or_else(|| failed(&MapError::InvalidMapType { map_type: 0 }))?;
         sys::read_hash_map(fd, |key, calls| each(*key, calls)).map_err(|error| failed(&error))
     }
 

@@ -19,6 +19,12 @@ fn mappings_svg(report: &Report) -> String {
     String::from_utf8(svg).unwrap()
 }
 
+fn sockets_svg(report: &Report) -> String {
+    let mut svg = Vec::new();
+    write_sockets(report, &mut svg).unwrap();
+    String::from_utf8(svg).unwrap()
+}
+
 fn live_subtitle(report: &Report) -> String {
     subtitle(report, &level(report), frames_of(&report.sites))
 }
@@ -75,6 +81,7 @@ fn draws_the_kept_pictures() {
     assert_golden("troubled.svg", &svg(&sample::troubled()));
     assert_golden("empty.svg", &svg(&sample::empty()));
     assert_golden("mappings.svg", &mappings_svg(&sample::troubled()));
+    assert_golden("sockets.svg", &sockets_svg(&sample::troubled()));
 }
 
 /// Title and subtitle tell whose memory, how much, when, how completely.
@@ -165,6 +172,26 @@ fn empty_is_a_picture() {
     assert!(text_of(&document, "empty").starts_with("Nothing allocated"));
 }
 
+/// The picture of the sockets tells how much waits on which side, and for whom; one
+/// of a trace that did not look says so.
+#[test]
+fn sockets_are_a_picture() {
+    let mut report = sample::troubled();
+    let svg = sockets_svg(&report);
+    let document = parse(&svg);
+    assert_eq!(
+        text_of(&document, "title"),
+        "memtrace: socket queues of node (4242): 37.8 MiB to send, 63.9 KiB not read, 32.0 KiB of orphans"
+    );
+    let frames = frames(&document);
+    let slow = "10.0.0.1:51001 (does not read) (4,185,008 bytes, 10.54%)";
+    assert!(frames.contains(&slow.to_owned()), "{frames:?}");
+    report.sockets = None;
+    let svg = sockets_svg(&report);
+    let told = "The sockets were not looked at (--no-sockets).";
+    assert_eq!(text_of(&parse(&svg), "empty"), told);
+}
+
 /// Markup in names stays text, and names made to confuse inferno's reader do not.
 #[test]
 fn hostile_names_stay_text() {
@@ -250,6 +277,18 @@ proptest! {
                 }
             }
             Err(_) => prop_assert!(u64::try_from(resident).is_err()),
+        }
+    }
+
+    /// And of sockets.
+    #[test]
+    fn any_sockets_are_a_picture(report in sample::any_report()) {
+        let svg = sockets_svg(&report);
+        let document = parse(&svg);
+        let queued: u64 = folded::socket_stacks(&report).iter().map(|(_, bytes)| bytes).sum();
+        if queued > 0 {
+            let all = format!("all ({} bytes, 100%)", words::count(queued as f64 as u64));
+            prop_assert!(frames(&document).contains(&all));
         }
     }
 }

@@ -67,7 +67,15 @@ fn the_schema_refuses_what_is_no_report() {
     let whole = value(&sample::troubled());
     let fields = whole.as_object().unwrap().keys();
     for field in fields.filter(|field| {
-        !["notes", "not_covered", "sampling", "mappings", "heap"].contains(&field.as_str())
+        ![
+            "notes",
+            "not_covered",
+            "sampling",
+            "mappings",
+            "heap",
+            "sockets",
+        ]
+        .contains(&field.as_str())
     }) {
         let mut report = whole.clone();
         report.as_object_mut().unwrap().remove(field);
@@ -93,6 +101,9 @@ fn the_schema_refuses_what_is_no_report() {
         ("/loss/0/calls", json!(null)),
         ("/processes/0/exit", json!({"kind": "status"})),
         ("/processes/0/exit", json!("status")),
+        ("/sockets/last/sums/send_bytes", json!(-1)),
+        ("/sockets/last/largest/0/socket/tcp/not_sent", json!(null)),
+        ("/sockets/sites/0/queue", json!(7)),
     ] {
         let mut report = whole.clone();
         *report.pointer_mut(pointer).unwrap() = wrong;

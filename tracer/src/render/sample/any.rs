@@ -5,14 +5,14 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use super::{around, heap::any_heap};
+use super::{around, heap::any_heap, sockets::any_sockets};
 use crate::model::{
     Beginning, Counts, Exit, Extent, Followed, Frame, Level, Loss, LossCause, MappingKind,
     MappingSite, Mappings, Process, ProcessMappings, Report, Sampling, Site, Source,
 };
 
 /// Text with anything in it, and often with what breaks formats.
-fn any_text() -> impl Strategy<Value = String> {
+pub fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z_]{1,12}",
         any::<String>(),
@@ -20,7 +20,7 @@ fn any_text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn any_frame() -> impl Strategy<Value = Frame> {
+pub fn any_frame() -> impl Strategy<Value = Frame> {
     (
         of(any_text()),
         any_text(),
@@ -245,7 +245,7 @@ prop_compose! {
         from_start in any::<bool>(),
         (tool_version, kernel) in (any_text(), any_text()),
         (not_covered, notes) in (vec(any_text(), 0..3), vec(any_text(), 0..3)),
-        (mappings, heap) in (of(any_mappings()), of(any_heap(any_text()))),
+        (mappings, heap, sockets) in (of(any_mappings()), of(any_heap(any_text())), of(any_sockets())),
     ) -> Report {
         sites.sort_by_key(|site| std::cmp::Reverse(site.counts.live_bytes));
         let mut report = around(processes, sites, loss);
@@ -263,6 +263,7 @@ prop_compose! {
         report.notes = notes;
         report.mappings = mappings;
         report.heap = heap;
+        report.sockets = sockets;
         report
     }
 }

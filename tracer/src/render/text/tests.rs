@@ -79,6 +79,50 @@ fn shows_trouble() {
     );
 }
 
+/// What waits in sockets stands beside what the process holds, with whose doing it
+/// is and for whom; of a trace in which next to nothing waited, one line.
+#[test]
+fn shows_sockets() {
+    let mut report = sample::troubled();
+    let text = render(&report, PAGE);
+    let from = text.find("In the kernel's queues").unwrap();
+    let to = text.find("\nLOST").unwrap();
+    assert_eq!(
+        &text[from..to],
+        "\
+In the kernel's queues of sockets at the end:
+    37.8 MiB  send queues                                 +34.8 MiB
+    63.9 KiB  receive queues
+    32.0 KiB  orphans
+   101.0 MiB  live in the processes' own heaps           +101.0 MiB
+  last column: growth in the 29.8 s between the first look and the last; of live
+  memory only what was allocated within the window is known
+  10 peers do not read:
+    10.0.0.1:51001 (4.0 MiB), 10.0.0.2:51002 (3.9 MiB),
+    10.0.0.3:51003 (3.9 MiB), 10.0.0.4:51004 (3.8 MiB),
+    10.0.0.5:51005 (3.8 MiB), and 5 more
+    35.8 MiB  sent by JS:*broadcast /srv/app.js:31:12 < JS:~tick
+              /srv/app.js:50:3 < main, on 43 sockets
+     2.0 MiB  in send queues without a stack: sent before the trace
+  TCP's accounting on this host: 203.2 MiB raised, 28.9 MiB forced, 230.2 MiB
+  reduced, which makes +1.9 MiB; its sockets hold +2.0 MiB: 132.0 KiB (0.1% of
+  what was raised) not explained.
+  pressure: 3 times over a limit of the kernel's, 12 segments sent again
+  Stacks were taken at the tracepoints of send and receive; bytes are those of
+  the last look.
+  fentry does not load here: EPERM.
+"
+    );
+    let sockets = report.sockets.as_mut().unwrap();
+    for moment in &mut sockets.timeline {
+        moment.send_bytes = 1280;
+    }
+    let text = render(&report, PAGE);
+    let line = "\nsockets  97.2 KiB in the kernel's queues of 54 connections at the end, never\n         \
+                more than 97.2 KiB\n";
+    assert!(text.contains(line), "{text}");
+}
+
 /// Of many sites the ten largest are shown; of deep stacks the frames next to the allocator.
 #[test]
 fn shows_the_largest() {

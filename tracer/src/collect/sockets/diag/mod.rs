@@ -1,5 +1,7 @@
 //! The sockets by netlink's `sock_diag` (sock_diag(7)), and `/proc/PID/fd` for whose
-//! they are: for kernels without the iterators. Linux 4.10 for all figures.
+//! they are: for kernels without the iterators. Linux 5.4 for all figures. Where the
+//! diagnosis is a module (`inet_diag`, `tcp_diag`, `udp_diag`, `unix_diag`) the kernel
+//! loads it when it is first asked, as for `ss`.
 //!
 //! A dump walks tables that change: a socket that is opened or closed meanwhile may
 //! be missing. One whose process closes it between the dump and the look at the
@@ -91,7 +93,7 @@ pub fn snapshot() -> Result<Snapshot, SocketsError> {
 #[derive(Default)]
 struct Collected {
     sockets: Vec<Socket>,
-    /// A walk over a table that changes may meet a socket twice.
+    /// Of this namespace: a walk over a table that changes may meet a socket twice.
     cookies: HashSet<u64>,
     notes: Notes,
 }
@@ -99,6 +101,8 @@ struct Collected {
 impl Collected {
     /// Reads the namespace of this thread.
     fn read(&mut self, namespace: u32, buffer: &mut [u8]) {
+        // Before Linux 5.4 each namespace counts its own.
+        self.cookies.clear();
         for (name, asked) in QUESTIONS {
             let dumped = match asked {
                 Asked::Internet(question) => dump(&question.body(), buffer, |entry| {

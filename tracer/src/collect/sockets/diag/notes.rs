@@ -109,7 +109,7 @@ impl Notes {
             ),
             (
                 self.unreadable as u64,
-                "processes may not be looked at: sockets of theirs are nobody's. Run memtrace as root",
+                "processes may not be looked at: sockets of theirs are nobody's. It takes root with CAP_SYS_PTRACE",
             ),
             (
                 self.left_out as u64,
@@ -125,5 +125,65 @@ impl Notes {
             ));
         }
         sentences
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(number: i32) -> io::Result<Flaws> {
+        Err(io::Error::from_raw_os_error(number))
+    }
+
+    /// What is missing is said once each, however often, and what was well is not.
+    #[test]
+    fn says_what_is_missing() {
+        let mut notes = Notes::default();
+        notes.dumped("TCP (IPv4)", Ok(Flaws::default()));
+        notes.dumped("Unix", failed(libc::ENOENT));
+        notes.dumped("Unix", failed(libc::ENOENT));
+        notes.dumped("UDP (IPv4)", failed(libc::ENOBUFS));
+        let flaws = Flaws {
+            malformed: 3,
+            is_interrupted: true,
+        };
+        notes.dumped("UDP (IPv6)", Ok(flaws));
+        notes.too_many(&Memory {
+            receive_bytes: 4096,
+            ..Memory::default()
+        });
+        assert!(notes.has_answer());
+        let sentences = notes.into_sentences();
+        let said = |part: &str| sentences.iter().filter(|it| it.contains(part)).count();
+        for part in [
+            "Unix sockets are not seen",
+            "UDP (IPv4) sockets are incomplete: reading them failed 1 times",
+            "3 answers of the kernel could not be read",
+            "1 lists of sockets changed",
+            "1 sockets are left out, with 4096 bytes",
+        ] {
+            assert_eq!(said(part), 1, "{part}: {sentences:?}");
+        }
+        assert_eq!(sentences.len(), 5);
+        assert_eq!(Notes::default().into_sentences(), Vec::<String>::new());
+    }
+
+    /// Where nothing is answered the error says what to do: load modules, or be root.
+    #[test]
+    fn tells_why_there_is_nothing() {
+        let error = |number| {
+            let mut notes = Notes::default();
+            notes.dumped("Unix", failed(number));
+            assert!(!notes.has_answer());
+            notes.into_error()
+        };
+        assert!(matches!(error(libc::ENOENT), SocketsError::NoDiagnosis(_)));
+        assert!(matches!(error(libc::EACCES), SocketsError::NotPermitted(_)));
+        assert!(matches!(error(libc::ENOBUFS), SocketsError::Netlink(_)));
+        assert!(matches!(
+            Notes::default().into_error(),
+            SocketsError::Unreadable(_)
+        ));
     }
 }

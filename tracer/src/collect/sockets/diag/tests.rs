@@ -12,7 +12,10 @@ use std::{
 };
 
 use super::*;
-use crate::model::sockets::{Kind, Memory, Owner, Place, State};
+use crate::{
+    collect::sockets::namespaces::tests::Other,
+    model::sockets::{Kind, Memory, Owner, Place, State},
+};
 
 /// Since Linux 4.12; not in libc.
 const SO_MEMINFO: i32 = 55;
@@ -136,6 +139,43 @@ fn datagrams_are_whose_they_are() {
     assert_eq!((found.kind, found.state), (Kind::Unix, State::Established));
     assert_eq!(found.memory, asked(&sender, Kind::Unix));
     assert!(found.memory.send_bytes >= 3000);
+}
+
+/// A connection by IPv4 to a listener of IPv6 is in its queue, with a mapped
+/// address.
+#[test]
+fn a_mapped_address_is_of_the_ipv6_listener() {
+    let listener = TcpListener::bind("[::]:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let client = TcpStream::connect(("127.0.0.1", port)).expect("connects");
+    let snapshot = snapshot().expect("can be read");
+    let queue = of_inode(&snapshot, inode(&listener));
+    let at = format!("[::ffff:127.0.0.1]:{port}").parse().ok();
+    let is_it = |it: &&Socket| it.local == at && it.inode == 0;
+    let waiting = snapshot.sockets.iter().find(is_it).expect("it is there");
+    let listener = Some(queue.cookie);
+    assert_eq!(waiting.place, Place::AcceptQueue { listener });
+    let peer = waiting.peer.map(|peer| peer.port());
+    assert_eq!(peer, client.local_addr().map(|it| it.port()).ok());
+}
+
+/// A socket of another namespace is found, told to be there, and is of the process
+/// that has it wherever that is.
+#[test]
+fn other_namespaces_are_read() {
+    let Some(other) = Other::new() else {
+        return;
+    };
+    let bound = namespaces::within(&other.namespace, || TcpListener::bind("0.0.0.0:0"));
+    let listener = bound.expect("can be entered").expect("a port");
+    let snapshot = snapshot().expect("can be read");
+    let found = of_inode(&snapshot, inode(&listener));
+    assert_eq!(found.namespace, other.namespace.inode);
+    let owners = vec![Owner {
+        pid: std::process::id(),
+        descriptor: listener.as_raw_fd().cast_unsigned(),
+    }];
+    assert_eq!(found.place, Place::Open { owners });
 }
 
 /// No socket is there twice, and each has its namespace.
