@@ -10,12 +10,16 @@ use crate::{
 /// Longest name kept of what a process says of itself.
 const NAME_MAX: usize = 4096;
 
-/// Makes sure that there is such a process.
+/// Makes sure that there is such a process. One of the kernel's own has no socket,
+/// which is an answer.
 ///
 /// # Errors
 /// [`CollectError`], with what to do.
 pub fn check(pid: u32) -> Result<(), CollectError> {
-    TargetProcess::open_own(pid).map(drop)
+    match TargetProcess::open_own(pid) {
+        Ok(_) | Err(CollectError::KernelThread(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a process is called, and its resident set; nothing of one that has gone.
