@@ -126,18 +126,23 @@ impl Scene {
         result.unwrap()
     }
 
-    /// What its sockets hold when nothing moves any more: the same twice, with none
-    /// on its way.
+    /// What its sockets hold when nothing moves any more.
     fn settle(&self) -> BTreeMap<u64, Seen> {
-        let mut last = self.seen();
-        wait_until("nothing moves", || {
-            let now = self.seen();
-            let is_quiet = at_rest(&now) == at_rest(&last);
-            last = now;
-            is_quiet && last.values().all(|it| it.send_queue == it.not_sent)
-        });
-        last
+        settled(self.server.pid(), self.port)
     }
+}
+
+/// The connections of a port when nothing moves any more: twice the same, with none
+/// on its way.
+fn settled(pid: u32, port: u64) -> BTreeMap<u64, Seen> {
+    let mut last = ss::connections(pid, port);
+    wait_until("nothing moves", || {
+        let now = ss::connections(pid, port);
+        let is_quiet = at_rest(&now) == at_rest(&last);
+        last = now;
+        is_quiet && last.values().all(|it| it.send_queue == it.not_sent)
+    });
+    last
 }
 
 fn at_rest(seen: &BTreeMap<u64, Seen>) -> BTreeMap<u64, Seen> {

@@ -3,10 +3,10 @@
 
 use std::process::Command;
 
-use tests::{Memtrace, Program, build, needs_program, needs_tracing, node, programs_dir, ss};
+use tests::{Memtrace, Program, build, needs_program, needs_tracing, node, programs_dir};
 use tracer::model::trace_sockets::{Probes, Queue};
 
-use super::{alone, assert_near, share, sockets_of};
+use super::{alone, assert_near, settled, share, sockets_of};
 
 const CLIENTS: u64 = 50;
 const ROUNDS: u64 = 250;
@@ -31,7 +31,7 @@ fn slow_consumer(mut node: Command) {
         client.talk.truth().value("received"),
         (CLIENTS - 1) * ROUNDS * PIECE
     );
-    let kernel: u64 = (ss::connections(server.pid(), port).values())
+    let kernel: u64 = (settled(server.pid(), port).values())
         .filter(|seen| seen.local.map(|it| u64::from(it.port())) == Some(port))
         .map(|seen| seen.memory.send_bytes)
         .sum();
@@ -66,8 +66,18 @@ fn slow_consumer(mut node: Command) {
     );
     assert!(end.live_bytes >= backlog, "{} of {backlog}", end.live_bytes);
 
+    // Kernel memory and the process's own side by side, in a few lines.
     let text = &finished.stdout;
-    for words in [STALLED, "pushUpdates", "stalled"] {
+    let (_, text) = text
+        .split_once("In the kernel's queues of sockets")
+        .unwrap();
+    for words in [
+        "send queues",
+        "live in the processes' own heaps",
+        "1 peer does not read",
+        STALLED,
+        "pushUpdates",
+    ] {
         assert!(text.contains(words), "no {words:?}: {text}");
     }
     let picture = String::from_utf8(finished.file("sockets.svg")).unwrap();
