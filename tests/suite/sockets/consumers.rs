@@ -50,6 +50,13 @@ fn slow_consumer(mut node: Command) {
         "{by_handler} of {sent}: {:#?}",
         sockets.sites
     );
+    // However many stacks wrote to it, it is one socket.
+    for site in sockets.sites.iter().filter(|it| it.queue == Queue::Send) {
+        assert_eq!((site.sockets, site.peers.len()), (1, 1), "{site:?}");
+        let peer = &site.peers[0];
+        assert!(peer.address.starts_with(&format!("{STALLED}:")), "{site:?}");
+        assert_eq!((peer.sockets, peer.stalled), (1, 1), "{site:?}");
+    }
     let worst = &sockets.last.peers[0];
     assert_eq!(
         (worst.address.to_string().as_str(), worst.stalled),
