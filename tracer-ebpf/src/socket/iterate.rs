@@ -9,6 +9,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::{
     bindings::{file, seq_file, task_struct},
+    helpers::bpf_loop,
     helpers::generated::{bpf_get_socket_cookie, bpf_jiffies64, bpf_seq_write, bpf_sock_from_file},
 };
 use tracer_common::socket::{
@@ -25,7 +26,9 @@ const AF_INET6: u16 = 10;
 const UDP: u16 = 17;
 const UDPLITE: u16 = 136;
 /// Connections of one accept queue that are told of; of more it is known how many.
-const ACCEPT_QUEUE_MAX: usize = 1024;
+const ACCEPT_QUEUE_MAX: u32 = 1024;
+/// The verifier follows every turn: 0.4 ms each.
+const ACCEPT_QUEUE_MAX_BOUNDED: u32 = 64;
 
 /// The beginning of `struct bpf_iter_meta`.
 #[repr(C)]
@@ -81,28 +84,81 @@ pub fn sockets_tcp(context: *const TcpIteration) -> i32 {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/tcp")]
 pub fn sockets_accept(context: *const TcpIteration) -> i32 {
-    // SAFETY: as above.
-    let (meta, sock) = unsafe { ((*context).meta, (*context).sock_common) };
-    if sock.is_null() || member(sock as u64, offset!(state)) != Some(STATE_LISTEN) {
-        return 0;
-    }
-    let mut record = AcceptRecord {
-        record: RECORD_ACCEPT,
-        // SAFETY: a socket, as the verifier knows.
-        listener: unsafe { bpf_get_socket_cookie(sock) },
-        ..AcceptRecord::default()
-    };
-    let mut request: u64 = member(sock as u64, offset!(accept_head)).unwrap_or(0);
-    for _ in 0..ACCEPT_QUEUE_MAX {
-        if request == 0 {
-            break;
+    if let Some(mut queue) = accept_queue(context) {
+        // SAFETY: `next` takes what it is given, and returns before `queue` goes.
+        unsafe {
+            bpf_loop(
+                ACCEPT_QUEUE_MAX,
+                next as *mut c_void,
+                (&raw mut queue).cast(),
+                0,
+            );
         }
-        let connection: u64 = member(request, offset!(request_socket)).unwrap_or(0);
-        record.connection = member(connection, offset!(cookie)).unwrap_or(0);
-        write(meta, &record);
-        request = member(request, offset!(request_next)).unwrap_or(0);
     }
     0
+}
+
+/// The same for kernels without `bpf_loop` (before Linux 5.17).
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/tcp")]
+pub fn sockets_accept_bounded(context: *const TcpIteration) -> i32 {
+    if let Some(mut queue) = accept_queue(context) {
+        for _ in 0..ACCEPT_QUEUE_MAX_BOUNDED {
+            if !queue.tell() {
+                break;
+            }
+        }
+    }
+    0
+}
+
+/// The accept queue of a listener.
+struct AcceptQueue {
+    meta: *const Meta,
+    /// The connection that comes next, by its `struct request_sock`.
+    request: u64,
+    record: AcceptRecord,
+}
+
+#[inline(always)]
+fn accept_queue(context: *const TcpIteration) -> Option<AcceptQueue> {
+    // SAFETY: the context the kernel passed, whose loads the verifier checks.
+    let (meta, sock) = unsafe { ((*context).meta, (*context).sock_common) };
+    if sock.is_null() || member(sock as u64, offset!(state)) != Some(STATE_LISTEN) {
+        return None;
+    }
+    Some(AcceptQueue {
+        meta,
+        request: member(sock as u64, offset!(accept_head))?,
+        record: AcceptRecord {
+            record: RECORD_ACCEPT,
+            // SAFETY: a socket, as the verifier knows.
+            listener: unsafe { bpf_get_socket_cookie(sock) },
+            ..AcceptRecord::default()
+        },
+    })
+}
+
+impl AcceptQueue {
+    /// Tells of the next connection; `false` if there is none.
+    #[inline(always)]
+    fn tell(&mut self) -> bool {
+        if self.request == 0 {
+            return false;
+        }
+        let connection: u64 = member(self.request, offset!(request_socket)).unwrap_or(0);
+        self.record.connection = member(connection, offset!(cookie)).unwrap_or(0);
+        write(self.meta, &self.record);
+        self.request = member(self.request, offset!(request_next)).unwrap_or(0);
+        true
+    }
+}
+
+/// One turn of a `bpf_loop`; 1 ends it.
+#[inline(never)]
+extern "C" fn next(_turn: u32, queue: *mut AcceptQueue) -> i64 {
+    // SAFETY: what `sockets_accept` passed.
+    i64::from(!unsafe { (*queue).tell() })
 }
 
 /// Every file of every process that is a socket.

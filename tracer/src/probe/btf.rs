@@ -24,8 +24,8 @@ pub struct KernelTypes {
     strings: usize,
     /// Where each type stands, by its number less one.
     types: Vec<usize>,
-    /// Structures and functions, by kind and name.
-    names: HashMap<(u32, Vec<u8>), usize>,
+    /// Structures by name.
+    structures: HashMap<Vec<u8>, usize>,
 }
 
 impl KernelTypes {
@@ -52,14 +52,14 @@ impl KernelTypes {
             bytes,
             strings,
             types: Vec::new(),
-            names: HashMap::new(),
+            structures: HashMap::new(),
         };
         while at < types_end {
             let Type { kind, members, .. } = found.type_at(at)?;
             found.types.push(at);
-            if matches!(kind, KIND_STRUCT | KIND_FUNCTION) {
+            if kind == KIND_STRUCT {
                 let name = found.name(word(&found.bytes, at)?)?.to_vec();
-                found.names.entry((kind, name)).or_insert(at);
+                found.structures.entry(name).or_insert(at);
             }
             at += 12 + trailing_bytes(kind, members)?;
         }
@@ -69,7 +69,7 @@ impl KernelTypes {
     /// The byte offset of a member of `struct name`, such as `sk_backlog.len`. Members
     /// of anonymous structures and unions are the outer one's.
     pub fn offset(&self, name: &str, member: &str) -> Option<u32> {
-        let mut at = *self.names.get(&(KIND_STRUCT, name.into()))?;
+        let mut at = *self.structures.get(name.as_bytes())?;
         let mut offset = 0_u32;
         for part in member.split('.') {
             let (bits, type_number) = self.member(at, part.as_bytes(), 0)?;
@@ -98,7 +98,7 @@ impl KernelTypes {
 
     /// How many arguments a function of the kernel's takes, if it has such a function.
     pub fn arguments(&self, function: &str) -> Option<u32> {
-        let at = *self.names.get(&(KIND_FUNCTION, function.into()))?;
+        let (_, at) = self.find_function(function)?;
         let shape = self.resolve(word(&self.bytes, at + 8)?)?;
         let Type { kind, members, .. } = self.type_at(shape)?;
         (kind == KIND_FUNCTION_TYPE).then_some(members)
@@ -106,9 +106,19 @@ impl KernelTypes {
 
     /// The number of a function's type, as bpf(2) wants it.
     pub fn function(&self, function: &str) -> Option<u32> {
-        let at = self.names.get(&(KIND_FUNCTION, function.into()))?;
-        let index = self.types.binary_search(at).ok()?;
+        let (index, _) = self.find_function(function)?;
         u32::try_from(index + 1).ok()
+    }
+
+    /// Few are asked for of many: no table is made of them.
+    fn find_function(&self, function: &str) -> Option<(usize, usize)> {
+        let is_it = |at: usize| {
+            let of = self.type_at(at)?;
+            let is_function = of.kind == KIND_FUNCTION;
+            Some(is_function && self.name(word(&self.bytes, at)?)? == function.as_bytes())
+        };
+        let mut types = self.types.iter().copied().enumerate();
+        types.find(|(_, at)| is_it(*at) == Some(true))
     }
 
     /// A member's offset in bits, and the number of its type.

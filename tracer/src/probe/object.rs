@@ -95,7 +95,7 @@ pub enum Rounds {
 impl Rounds {
     /// What this kernel can do; in debug builds the latter if
     /// `MEMTRACE_BOUNDED` is set, so that it is tested on any kernel.
-    fn of_this_kernel() -> Self {
+    pub fn of_this_kernel() -> Self {
         #[cfg(debug_assertions)]
         if std::env::var_os("MEMTRACE_BOUNDED").is_some() {
             return Self::Bounded;

@@ -17,11 +17,12 @@ use super::SocketGlobals;
 use crate::probe::{
     ProbeError,
     btf::KernelTypes,
-    object::{self, chain},
+    object::{self, Rounds, chain},
 };
 
 const TCP: &str = "sockets_tcp";
 const ACCEPT: &str = "sockets_accept";
+const ACCEPT_BOUNDED: &str = "sockets_accept_bounded";
 const FILES: &str = "sockets_files";
 
 /// What a kernel writes at most: a million sockets.
@@ -63,6 +64,7 @@ pub enum Record {
 /// The iterators, loaded.
 pub struct SocketIterators {
     ebpf: Ebpf,
+    accept: &'static str,
 }
 
 impl SocketIterators {
@@ -87,13 +89,17 @@ impl SocketIterators {
         let [tgid] = types.offsets("task_struct", ["tgid"])?;
         loader.override_global("TGID_OFFSET", &tgid, true);
         let mut ebpf = loader.load(&bytes).map_err(object::load_error)?;
+        let accept = match Rounds::of_this_kernel() {
+            Rounds::Loop => ACCEPT,
+            Rounds::Bounded => ACCEPT_BOUNDED,
+        };
         let types = Btf::from_sys_fs().map_err(|error| ProbeError::Load(chain(&error)))?;
-        for (name, iterates) in [(TCP, "tcp"), (ACCEPT, "tcp"), (FILES, "task_file")] {
+        for (name, iterates) in [(TCP, "tcp"), (accept, "tcp"), (FILES, "task_file")] {
             let program: &mut Iter = object::program(&mut ebpf, name)?;
             (program.load(iterates, &types))
                 .map_err(|error| ProbeError::Load(format!("{name}: {}", chain(&error))))?;
         }
-        Ok(Self { ebpf })
+        Ok(Self { ebpf, accept })
     }
 
     /// Of the current thread's network namespace: every TCP socket, to be read anywhere.
@@ -110,7 +116,7 @@ impl SocketIterators {
     /// # Errors
     /// [`ProbeError::Attach`].
     pub fn accept_queues(&mut self) -> Result<File, ProbeError> {
-        self.open(ACCEPT)
+        self.open(self.accept)
     }
 
     /// Of the pid namespace: every open socket.
