@@ -76,6 +76,8 @@ ledger_tests=(exact:: allocators:: ownership:: threads:: preemption mappings::st
     follow:: places:: unwinding::signal --skip ten_thousand --skip npm_test)
 oldest_tests=(exact::every_function allocators::preloaded allocators::musl threads::one
     mappings::storm mappings::from follow::a_tree unwinding::signal)
+# Neither fentry nor kprobe may be loaded on every machine: there both can.
+socket_tests=(sockets::accounting sockets::sums sockets::per_socket sockets::handlers)
 
 echo "== install what is missing"
 scripts/install.sh build ebpf test vm || exit
@@ -87,6 +89,8 @@ step "unit and property tests" unit_tests
 step "suite: build" suite_build
 step "suite: real programs under real eBPF" suite
 step "Linux 6.1: ledger, allocators, mappings, children" on_kernel 6.1 "" "$rebuilt" "${ledger_tests[@]}"
+step "Linux 6.1: socket memory, by fentry and by kprobe" on_kernel 6.1 "" "$rebuilt" "${socket_tests[@]}"
+step "Linux 6.12: the same" on_kernel 6.12 "" "$rebuilt" "${socket_tests[@]}"
 step "Linux 5.10: load, attach, count" on_kernel 5.10 "" "$rebuilt" "${oldest_tests[@]}"
 step "Linux 6.12, preempt=full: stacks stay whole" on_kernel 6.12 full "$rebuilt" preemption
 step "Linux 6.12, preempt=full: per-CPU scratch is found out" corruption

@@ -27,6 +27,7 @@ mod redis;
 mod replay;
 mod safety;
 mod sampling;
+mod sockets;
 mod stacks;
 mod symbols;
 mod threads;

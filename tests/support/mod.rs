@@ -9,6 +9,7 @@ mod node;
 mod process;
 mod program;
 mod residue;
+pub mod ss;
 mod talk;
 
 pub use compare::{assert_exact, by_function, lost, total_of};

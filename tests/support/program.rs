@@ -50,6 +50,12 @@ impl Program {
         self.talk.truth()
     }
 
+    /// Has it carry out a command, and takes what it tells of it.
+    pub fn ask(&mut self, command: &str) -> Truth {
+        self.talk.say(command);
+        self.talk.truth()
+    }
+
     /// Lets it end from its last barrier.
     pub fn end(&mut self) -> ExitStatus {
         self.talk.go();
