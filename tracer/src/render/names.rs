@@ -87,14 +87,35 @@ pub fn brief(frame: &Frame) -> String {
     name
 }
 
-/// The first frames of a stack in a line, from the allocator's caller outwards.
+/// Frames of a program's own script that are named where a runtime's stand before.
+const OWN_FRAMES: usize = 3;
+
+/// The first frames of a stack in a line, from the allocator's caller outwards. Where
+/// these are all a JavaScript runtime's, the last ones are the script's own.
 #[must_use]
 pub fn callers(frames: &[Frame], most: usize) -> String {
     if frames.is_empty() {
         return STACK_LOST.to_owned();
     }
-    let frames: Vec<String> = frames.iter().take(most).map(short).collect();
-    frames.join(" < ")
+    let names = |frames: &[Frame]| {
+        let names: Vec<String> = frames.iter().map(short).collect();
+        names.join(" < ")
+    };
+    match frames.iter().position(is_script) {
+        Some(own) if own >= most && most > OWN_FRAMES => {
+            let before = frames.get(..most - OWN_FRAMES).unwrap_or_default();
+            let after = frames.get(own..).unwrap_or_default();
+            let after = after.get(..OWN_FRAMES).unwrap_or(after);
+            format!("{} < … < {}", names(before), names(after))
+        }
+        _ => names(frames.get(..most).unwrap_or(frames)),
+    }
+}
+
+/// Whether a frame is JavaScript of the program's own, not node's.
+fn is_script(frame: &Frame) -> bool {
+    let file = frame.file.as_deref().unwrap_or("node:");
+    frame.module == JAVASCRIPT && !file.starts_with("node:")
 }
 
 /// Without the types of its arguments, and of its path the last two parts.

@@ -48,9 +48,8 @@ impl Why {
 pub struct Share {
     /// In the queues.
     pub bytes: u64,
-    /// How many sockets these are of.
-    pub sockets: u64,
-    ends: Vec<End>,
+    /// By cookie, the sockets these are of.
+    ends: BTreeMap<u64, End>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,10 +148,13 @@ impl Attribution {
         let (mut before, mut given) = (0_u64, 0_u64);
         for (site, part) in calls.senders_of(acknowledged, written) {
             before += u64::from(part);
-            let until = (u128::from(bytes) * u128::from(before) / u128::from(payload)) as u64;
+            let until = u128::from(bytes) * u128::from(before) / u128::from(payload);
+            let until = (until as u64).clamp(given, bytes);
             self.add(process, queue, socket, until - given, known(site));
             given = until;
         }
+        // Marks of two threads that got in each other's way can leave some.
+        self.add(process, queue, socket, bytes - given, Err(Why::SentBefore));
     }
 
     fn add(
@@ -171,21 +173,12 @@ impl Attribution {
             Err(why) => self.without.entry((process, queue, why)).or_default(),
         };
         share.bytes = share.bytes.saturating_add(bytes);
-        let address = socket.peer;
-        if let Some(last) = share.ends.last_mut()
-            && last.address == address
-            && address.is_some()
-        {
-            // The same socket, whose queue several wrote by turns.
-            last.bytes = last.bytes.saturating_add(bytes);
-            return;
-        }
-        share.sockets += 1;
-        share.ends.push(End {
-            address,
-            bytes,
+        let end = share.ends.entry(socket.cookie).or_insert(End {
+            address: socket.peer,
+            bytes: 0,
             is_stalled: is_stalled(socket),
         });
+        end.bytes = end.bytes.saturating_add(bytes);
     }
 }
 
@@ -210,11 +203,19 @@ fn known(site: u64) -> Result<u64, Why> {
 }
 
 impl Share {
+    /// How many sockets the bytes are of.
+    #[must_use]
+    pub fn sockets(&self) -> u64 {
+        self.ends.len() as u64
+    }
+
     /// Adds another one's bytes: of the same stack, seen twice.
     pub fn add(&mut self, other: &Self) {
         self.bytes = self.bytes.saturating_add(other.bytes);
-        self.sockets += other.sockets;
-        self.ends.extend(&other.ends);
+        for (cookie, end) in &other.ends {
+            let known = self.ends.entry(*cookie).or_insert(End { bytes: 0, ..*end });
+            known.bytes = known.bytes.saturating_add(end.bytes);
+        }
     }
 
     /// To whom, most bytes first: by address, or socket by socket where there is but
@@ -222,10 +223,10 @@ impl Share {
     #[must_use]
     pub fn peers(&self) -> Vec<PeerBytes> {
         let address = |end: &End| end.address.map(|it| it.ip().to_canonical());
-        let first = self.ends.first().map(address);
-        let is_one = self.ends.iter().all(|end| Some(address(end)) == first);
+        let first = self.ends.values().next().map(address);
+        let is_one = self.ends.values().all(|end| Some(address(end)) == first);
         let mut peers: HashMap<(Option<IpAddr>, Option<u16>), (PeerBytes, u16)> = HashMap::new();
-        for end in &self.ends {
+        for end in self.ends.values() {
             let port = end.address.map(|it| it.port());
             let key = (address(end), port.filter(|_| is_one));
             let (peer, only_port) = peers.entry(key).or_default();

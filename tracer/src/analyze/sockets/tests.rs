@@ -1,3 +1,5 @@
+mod attribution;
+
 mod properties;
 
 use std::net::SocketAddr;

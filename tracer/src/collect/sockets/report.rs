@@ -12,7 +12,7 @@ use crate::{
         finish::{places_of, site_id},
     },
     model::{
-        self,
+        self, Frame,
         trace_sockets::{self, Accounting, Call, Probes, Queue, SocketSite, Unattributed},
     },
     probe::count_of,
@@ -108,7 +108,7 @@ fn without(attribution: &Attribution) -> Vec<Unattributed> {
             process: *process,
             queue: *queue,
             bytes: share.bytes,
-            sockets: share.sockets,
+            sockets: share.sockets(),
             why: why.text().to_owned(),
         })
         .collect();
@@ -131,7 +131,7 @@ fn with_stacks(
                 process: *process,
                 queue: *queue,
                 bytes: share.bytes,
-                sockets: share.sockets,
+                sockets: share.sockets(),
                 why: Why::Lost.text().to_owned(),
             });
             continue;
@@ -143,7 +143,7 @@ fn with_stacks(
             space.perf_map.as_ref(),
             &mut session.worker,
         );
-        let frames = session.names.frames(&places);
+        let frames = from_caller(session.names.frames(&places));
         let source = Source::from_number(stack.identity.source);
         let model_source = source.map_or(model::Source::Unknown, model::Source::from);
         let site_id = site_id(model_source, &frames);
@@ -167,7 +167,7 @@ fn with_stacks(
         .into_values()
         .map(|(site, share)| SocketSite {
             bytes: share.bytes,
-            sockets: share.sockets,
+            sockets: share.sockets(),
             peers: share.peers(),
             ..site
         })
@@ -177,6 +177,20 @@ fn with_stacks(
         (order(a), &a.site_id).cmp(&(order(b), &b.site_id))
     });
     sites
+}
+
+/// Without the C library's own functions for the system call.
+fn from_caller(frames: Vec<Frame>) -> Vec<Frame> {
+    let is_libc = |frame: &Frame| {
+        let name = frame.module.rsplit('/').next().unwrap_or_default();
+        ["libc.so", "libc-", "libpthread", "ld-musl"]
+            .iter()
+            .any(|libc| name.starts_with(libc))
+    };
+    match frames.iter().position(|frame| !is_libc(frame)) {
+        Some(caller) => frames.into_iter().skip(caller).collect(),
+        None => frames,
+    }
 }
 
 fn call_of(source: Option<Source>) -> Call {
