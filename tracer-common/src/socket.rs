@@ -100,15 +100,9 @@ pub struct SocketRecord {
     /// Of the file this was found by; 0: it was found without.
     pub pid: u32,
     pub descriptor: u32,
-    pub namespace: u32,
-    pub family: u32,
     pub protocol: u32,
     pub state: u32,
-    /// As the kernel has them: the local one in the processor's order, the other not.
-    pub local_port: u32,
-    pub peer_port: u32,
-    pub local_address: [u32; 4],
-    pub peer_address: [u32; 4],
+    pub ends: Ends,
     pub receive_allocated: u32,
     pub backlog: u32,
     pub receive_buffer: u32,
@@ -185,6 +179,25 @@ pub const STATE_NEW_SYN_RECEIVED: u8 = 12;
 /// In the key of [`SocketCalls`]: it is an inode, as the socket has no cookie yet.
 pub const KEY_IS_INODE: u64 = 1 << 63;
 
+/// Between whom a connection is: what a socket is known by that has no cookie, when it
+/// has lost its inode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Ends {
+    /// Inode of the network namespace.
+    pub namespace: u32,
+    /// `AF_INET`, `AF_INET6`.
+    pub family: u32,
+    /// As the kernel has them: the local one in the processor's order, the other not.
+    pub local_port: u32,
+    /// See there.
+    pub peer_port: u32,
+    /// In the network's order; of IPv4 the first word.
+    pub local_address: [u32; 4],
+    /// See there.
+    pub peer_address: [u32; 4],
+}
+
 /// How many [`Mark`]s a socket has.
 pub const MARKS: usize = 8;
 
@@ -232,6 +245,8 @@ pub struct SocketCalls {
     pub receive_queue_full: u64,
     /// Who wrote.
     pub senders: [Mark; MARKS],
+    /// Only where the key is an inode.
+    pub ends: Ends,
 }
 
 /// Queues below this are marked seldom: they hold little that anyone will ask about.

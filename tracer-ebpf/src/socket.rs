@@ -6,9 +6,12 @@ mod calls;
 mod iterate;
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
-use tracer_common::socket::{KEY_IS_INODE, NO_MEMBER, SocketOffsets, TCP};
+use tracer_common::socket::{Ends, KEY_IS_INODE, NO_MEMBER, SocketOffsets, TCP};
 
 pub use calls::opened;
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
 
 /// Set when loading.
 #[unsafe(no_mangle)]
@@ -43,6 +46,28 @@ fn member<T>(structure: u64, offset: u32) -> Option<T> {
 #[inline(always)]
 fn number(structure: u64, offset: u32) -> u32 {
     member(structure, offset).unwrap_or(0)
+}
+
+/// Between whom a connection is.
+#[inline(always)]
+fn ends_of(sock: u64) -> Ends {
+    let short = |offset| u32::from(member::<u16>(sock, offset).unwrap_or(0));
+    let namespace: u64 = member(sock, offset!(namespace)).unwrap_or(0);
+    let mut ends = Ends {
+        namespace: number(namespace, offset!(namespace_inode)),
+        family: short(offset!(family)),
+        local_port: short(offset!(local_port)),
+        peer_port: short(offset!(peer_port)),
+        ..Ends::default()
+    };
+    if ends.family == u32::from(AF_INET6) {
+        ends.local_address = member(sock, offset!(local_address6)).unwrap_or_default();
+        ends.peer_address = member(sock, offset!(peer_address6)).unwrap_or_default();
+    } else if ends.family == u32::from(AF_INET) {
+        ends.local_address[0] = number(sock, offset!(local_address));
+        ends.peer_address[0] = number(sock, offset!(peer_address));
+    }
+    ends
 }
 
 /// Whether a socket is TCP's.

@@ -26,11 +26,11 @@ use tracer_common::{
     counter::Counter,
     function::{Function, Shape},
     ledger::Block,
-    socket::{MARKS, Mark, SocketCalls},
+    socket::{KEY_IS_INODE, MARKS, Mark, SocketCalls},
     source::Source,
 };
 
-use super::{is_tcp, key_of, member, number, offset};
+use super::{ends_of, is_tcp, key_of, member, number, offset};
 use crate::{
     arch::{Entered, KERNEL_STACK, Registers},
     heap::{open_gate, thread_calls},
@@ -83,24 +83,28 @@ pub fn socket_received(context: BtfTracePointContext) -> i32 {
 /// being sent.
 #[fentry]
 pub fn socket_allocated(context: FEntryContext) -> i32 {
-    allocated_fentry::<Loop>(&context);
+    allocated_fentry::<Loop>(&context, typed_key);
     0
 }
 
 /// The same for kernels without `bpf_loop`.
 #[fentry]
 pub fn socket_allocated_bounded(context: FEntryContext) -> i32 {
-    allocated_fentry::<Bounded>(&context);
+    // With the other key it would need more stack than there is.
+    allocated_fentry::<Bounded>(&context, untyped_key);
     0
 }
 
 #[inline(always)]
-fn allocated_fentry<R: Rounds>(context: &FEntryContext) {
+fn allocated_fentry<R: Rounds>(
+    context: &FEntryContext,
+    key: impl FnOnce(*mut c_void) -> Option<u64>,
+) {
     let arguments: *const u64 = context.as_ptr().cast();
     // SAFETY: both versions of the function have three arguments and more.
     let flags = unsafe { flags_of(arguments.add(1), arguments.add(2)) };
     if flags as u32 & MAY_SLEEP != 0 {
-        let _ = sent::<R>(context.arg(0), typed_key, 0);
+        let _ = sent::<R>(context.arg(0), key, 0);
     }
 }
 
@@ -114,7 +118,7 @@ pub fn socket_reads(context: FEntryContext) -> i32 {
 /// The same for kernels without `bpf_loop`.
 #[fentry]
 pub fn socket_reads_bounded(context: FEntryContext) -> i32 {
-    let _ = received::<Bounded>(context.arg(0), typed_key);
+    let _ = received::<Bounded>(context.arg(0), untyped_key);
     0
 }
 
@@ -222,16 +226,29 @@ fn untyped_key(sock: *mut c_void) -> Option<u64> {
 
 /// The record of a socket, made at its first call.
 #[inline(always)]
-fn calls_of(key: u64) -> Option<*mut SocketCalls> {
+fn calls_of(key: u64, sock: u64) -> Option<*mut SocketCalls> {
     if let Some(calls) = SOCKETS.get_ptr_mut(key) {
         return Some(calls);
     }
-    let _ = SOCKETS.insert(key, NEW_SOCKET.get(0)?, u64::from(BPF_NOEXIST));
-    let calls = SOCKETS.get_ptr_mut(key);
-    if calls.is_none() {
-        count(Counter::SocketTableFull, 1, 0);
+    new_calls(key, sock);
+    SOCKETS.get_ptr_mut(key)
+}
+
+/// A function of its own: its callers' stacks have no room left.
+#[inline(never)]
+fn new_calls(key: u64, sock: u64) {
+    let Some(none) = NEW_SOCKET.get(0) else {
+        return;
+    };
+    let _ = SOCKETS.insert(key, none, u64::from(BPF_NOEXIST));
+    match SOCKETS.get_ptr_mut(key) {
+        Some(calls) if key & KEY_IS_INODE != 0 => {
+            // SAFETY: a map value.
+            unsafe { (*calls).ends = ends_of(sock) };
+        }
+        Some(_) => {}
+        None => count(Counter::SocketTableFull, 1, 0),
     }
-    calls
 }
 
 /// Bytes were sent, `size` of them already, or are about to be.
@@ -246,7 +263,7 @@ fn sent<R: Rounds>(
     if !is_tcp(sock as u64) {
         return None;
     }
-    let calls = calls_of(key(sock)?)?;
+    let calls = calls_of(key(sock)?, sock as u64)?;
     let written = number(sock as u64, offset!(write_seq));
     let queue = written.wrapping_sub(number(sock as u64, offset!(snd_una)));
     // SAFETY: a map value; see `SocketCalls` for what two threads can do to each other.
@@ -283,7 +300,7 @@ fn received<R: Rounds>(
     if !is_tcp(sock as u64) {
         return None;
     }
-    let calls = calls_of(key(sock)?)?;
+    let calls = calls_of(key(sock)?, sock as u64)?;
     // SAFETY: as above.
     let calls = unsafe { &mut *calls };
     calls.space = space;
@@ -318,7 +335,7 @@ fn keep_opener(descriptor: u64, space: u32, site: u64) -> Option<()> {
     if !is_tcp(sock) {
         return None;
     }
-    let calls = calls_of(key_of(sock)?)?;
+    let calls = calls_of(key_of(sock)?, sock)?;
     // SAFETY: a map value.
     unsafe {
         (*calls).space = space;

@@ -17,11 +17,9 @@ use tracer_common::socket::{
     RECORD_SOCKET, STATE_LISTEN, STATE_NEW_SYN_RECEIVED, STATE_TIME_WAIT, SocketRecord, TCP,
 };
 
-use super::{inode_of, is_tcp, member, number, offset};
+use super::{AF_INET, AF_INET6, ends_of, inode_of, is_tcp, member, number, offset};
 
 const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
 /// `IPPROTO_UDP`, `IPPROTO_UDPLITE`.
 const UDP: u16 = 17;
 const UDPLITE: u16 = 136;
@@ -232,20 +230,9 @@ fn tell_file(meta: *const Meta, task: u64, descriptor: u32, socket: u64) -> Opti
 fn fill(sock: u64, record: &mut SocketRecord) {
     let short = |offset| u32::from(member::<u16>(sock, offset).unwrap_or(0));
     record.record = RECORD_SOCKET;
-    record.family = short(offset!(family));
     record.protocol = short(offset!(protocol));
     record.state = u32::from(member::<u8>(sock, offset!(state)).unwrap_or(0));
-    record.local_port = short(offset!(local_port));
-    record.peer_port = short(offset!(peer_port));
-    if record.family == u32::from(AF_INET6) {
-        record.local_address = member(sock, offset!(local_address6)).unwrap_or_default();
-        record.peer_address = member(sock, offset!(peer_address6)).unwrap_or_default();
-    } else if record.family == u32::from(AF_INET) {
-        record.local_address[0] = number(sock, offset!(local_address));
-        record.peer_address[0] = number(sock, offset!(peer_address));
-    }
-    let namespace: u64 = member(sock, offset!(namespace)).unwrap_or(0);
-    record.namespace = number(namespace, offset!(namespace_inode));
+    record.ends = ends_of(sock);
     if number(sock, offset!(flags)) & 1 != 0 {
         record.flags |= FLAG_DEAD;
     }

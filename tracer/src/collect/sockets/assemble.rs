@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use tracer_common::socket::{AcceptRecord, FLAG_DEAD, FLAG_HAS_FILE, OwnerRecord, SocketRecord};
+use tracer_common::socket::{
+    AcceptRecord, Ends, FLAG_DEAD, FLAG_HAS_FILE, OwnerRecord, SocketRecord,
+};
 
 use crate::{
     model::sockets::{Kind, Limit, Listener, Memory, Owner, Place, Socket, State, Tcp},
@@ -96,7 +98,7 @@ impl Told {
             sockets.extend(socket(&record, Kind::Tcp, place, tick));
         }
         for record in std::mem::take(&mut self.others).into_values() {
-            let kind = match record.family {
+            let kind = match record.ends.family {
                 AF_UNIX => Kind::Unix,
                 _ => Kind::Udp,
             };
@@ -174,20 +176,16 @@ fn socket(record: &SocketRecord, kind: Kind, place: Place, tick: Duration) -> Op
         drops: u64::from(record.drops),
     };
     let is_listener = kind == Kind::Tcp && state == State::Listen;
+    let (local, peer) = addresses(&record.ends);
     Some(Socket {
         cookie: record.cookie,
         inode: record.inode,
-        namespace: record.namespace,
+        namespace: record.ends.namespace,
         kind,
         state,
         place,
-        local: address(record, record.local_address, record.local_port as u16),
-        peer: address(
-            record,
-            record.peer_address,
-            u16::from_be(record.peer_port as u16),
-        )
-        .filter(|it| it.port() != 0),
+        local,
+        peer,
         memory,
         tcp: (kind == Kind::Tcp && !is_listener).then(|| tcp(record, tick)),
         listener: is_listener.then(|| Listener {
@@ -202,13 +200,22 @@ fn signed(value: u32) -> u64 {
     u64::from((value as i32).max(0) as u32)
 }
 
-fn address(record: &SocketRecord, words: [u32; 4], port: u16) -> Option<SocketAddr> {
+/// Both ends of a connection.
+pub fn addresses(ends: &Ends) -> (Option<SocketAddr>, Option<SocketAddr>) {
+    let peer_port = u16::from_be(ends.peer_port as u16);
+    (
+        address(ends.family, ends.local_address, ends.local_port as u16),
+        address(ends.family, ends.peer_address, peer_port).filter(|it| it.port() != 0),
+    )
+}
+
+fn address(family: u32, words: [u32; 4], port: u16) -> Option<SocketAddr> {
     // Words as they stand in memory, which is in the network's order.
     let mut bytes = [0; 16];
     for (to, word) in bytes.chunks_exact_mut(4).zip(words) {
         to.copy_from_slice(&word.to_ne_bytes());
     }
-    let address = match record.family {
+    let address = match family {
         AF_INET => {
             let [a, b, c, d, ..] = bytes;
             IpAddr::V4(Ipv4Addr::new(a, b, c, d))

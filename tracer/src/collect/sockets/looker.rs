@@ -1,10 +1,13 @@
 //! One look of a trace at the sockets: what is there, and who did what.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    net::SocketAddr,
+};
 
-use tracer_common::socket::{KEY_IS_INODE, SocketCalls};
+use tracer_common::socket::{Ends, KEY_IS_INODE, SocketCalls};
 
-use super::{Reader, SocketsError, pressure};
+use super::{Reader, SocketsError, assemble::addresses, pressure};
 use crate::{
     model::{
         sockets::{Kind, Place, Snapshot, Socket},
@@ -59,11 +62,8 @@ impl Looker {
         self.map.read(|key, calls| {
             raw.insert(key, *calls);
         })?;
-        self.remember_owners(&mut snapshot, &raw, processes);
-        let calls = (snapshot.sockets.iter())
-            .filter(|socket| socket.cookie != 0)
-            .filter_map(|socket| Some((socket.cookie, calls_of(socket, &raw)?)))
-            .collect();
+        let calls = calls_by_cookie(&snapshot, &raw);
+        self.remember_owners(&mut snapshot, &calls, processes);
         let mut events = self.count_calls(&raw, &snapshot);
         let own = own_sockets(&snapshot, processes);
         self.count_retransmits(own);
@@ -85,13 +85,13 @@ impl Looker {
     fn remember_owners(
         &mut self,
         snapshot: &mut Snapshot,
-        raw: &HashMap<u64, SocketCalls>,
+        calls: &HashMap<u64, SocketCalls>,
         processes: &BTreeMap<u32, u32>,
     ) {
         let mut known = HashMap::with_capacity(snapshot.sockets.len());
         let tcp = (snapshot.sockets.iter_mut()).filter(|socket| socket.kind == Kind::Tcp);
         for socket in tcp.filter(|socket| socket.cookie != 0) {
-            let calls = raw.get(&socket.cookie);
+            let calls = calls.get(&socket.cookie);
             let user = calls.and_then(|calls| processes.get(&calls.space).copied());
             let before = self.had.get(&socket.cookie).copied();
             let pid = match &mut socket.place {
@@ -114,12 +114,18 @@ impl Looker {
     fn count_calls(&mut self, raw: &HashMap<u64, SocketCalls>, snapshot: &Snapshot) -> Events {
         let keys = |socket: &Socket| [socket.cookie, socket.inode | KEY_IS_INODE];
         let present: HashSet<u64> = snapshot.sockets.iter().flat_map(keys).collect();
+        let orphans = snapshot.sockets.iter().filter(|socket| socket.inode == 0);
+        let orphans: HashSet<Between> = orphans.map(between).collect();
+        let is_present = |key: &u64, calls: &SocketCalls| {
+            let is_early = key & KEY_IS_INODE != 0;
+            present.contains(key) || (is_early && orphans.contains(&between_of(&calls.ends)))
+        };
         let mut events = self.events;
         let mut absent = HashSet::new();
         for (key, calls) in raw {
             events.limit_exceeded += calls.limit_exceeded;
             events.receive_queue_full += calls.receive_queue_full;
-            if present.contains(key) {
+            if is_present(key, calls) {
                 continue;
             }
             if !self.absent.contains(key) || self.map.forget(*key).is_err() {
@@ -147,13 +153,43 @@ impl Looker {
     }
 }
 
-/// By its cookie, or what was kept of it while it had none.
-fn calls_of(socket: &Socket, raw: &HashMap<u64, SocketCalls>) -> Option<SocketCalls> {
-    let early = raw.get(&(socket.inode | KEY_IS_INODE));
-    match (raw.get(&socket.cookie), early) {
-        (Some(calls), Some(early)) => Some(merged(early, calls)),
-        (calls, early) => calls.or(early).copied(),
-    }
+/// A connection's network namespace and both ends.
+type Between = (u32, (Option<SocketAddr>, Option<SocketAddr>));
+
+const fn between(socket: &Socket) -> Between {
+    (socket.namespace, (socket.local, socket.peer))
+}
+
+fn between_of(ends: &Ends) -> Between {
+    (ends.namespace, addresses(ends))
+}
+
+/// What was done to each socket: kept by its cookie, and while it had none by its
+/// inode, which an orphan has lost: then it is known by its ends.
+fn calls_by_cookie(
+    snapshot: &Snapshot,
+    raw: &HashMap<u64, SocketCalls>,
+) -> HashMap<u64, SocketCalls> {
+    let early = raw.iter().filter(|(key, _)| *key & KEY_IS_INODE != 0);
+    let by_ends: HashMap<Between, &SocketCalls> = early
+        .map(|(_, calls)| (between_of(&calls.ends), calls))
+        .collect();
+    let of = |socket: &Socket| {
+        let early = match socket.inode {
+            0 => by_ends
+                .get(&(socket.namespace, (socket.local, socket.peer)))
+                .copied(),
+            inode => raw.get(&(inode | KEY_IS_INODE)),
+        };
+        match (raw.get(&socket.cookie), early) {
+            (Some(calls), Some(early)) => Some(merged(early, calls)),
+            (calls, early) => calls.or(early).copied(),
+        }
+    };
+    let sockets = snapshot.sockets.iter().filter(|socket| socket.cookie != 0);
+    sockets
+        .filter_map(|socket| Some((socket.cookie, of(socket)?)))
+        .collect()
 }
 
 /// Two records of a socket, the older one first. The newer's marks go on from the
