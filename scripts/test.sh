@@ -77,7 +77,7 @@ ledger_tests=(exact:: allocators:: ownership:: threads:: preemption mappings::st
 oldest_tests=(exact::every_function allocators::preloaded allocators::musl threads::one
     mappings::storm mappings::from follow::a_tree unwinding::signal)
 # Neither fentry nor kprobe may be loaded on every machine: there both can.
-socket_tests=(sockets::accounting sockets::sums sockets::per_socket sockets::handlers)
+socket_tests=(sockets::accounting sockets::handlers)
 
 echo "== install what is missing"
 scripts/install.sh build ebpf test vm || exit

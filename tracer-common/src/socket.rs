@@ -21,7 +21,6 @@ pub struct SocketOffsets {
     pub peer_address6: u32,
     pub local_address6: u32,
     pub protocol: u32,
-    pub kind: u32,
     pub flags: u32,
     pub socket: u32,
     pub receive_allocated: u32,
@@ -33,6 +32,9 @@ pub struct SocketOffsets {
     pub forward_allocated: u32,
     pub option_allocated: u32,
     pub drops: u32,
+    pub drop_counters: u32,
+    pub drops_first: u32,
+    pub drops_second: u32,
     pub accept_backlog: u32,
     pub accept_backlog_max: u32,
     // struct net
@@ -58,7 +60,6 @@ pub struct SocketOffsets {
     pub last_sent: u32,
     pub last_heard: u32,
     // struct file, struct inode, struct socket, struct socket_alloc
-    pub file_inode: u32,
     pub file_private: u32,
     pub inode_number: u32,
     pub socket_sock: u32,
@@ -199,7 +200,7 @@ pub struct Ends {
 }
 
 /// How many [`Mark`]s a socket has.
-pub const MARKS: usize = 8;
+pub const MARKS: usize = 32;
 
 /// From here on in the stream of sent bytes, this site wrote them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -281,6 +282,12 @@ impl SocketCalls {
         now().wrapping_sub(self.sent_stack_time) >= period
     }
 
+    /// Whether there were more marks than are kept.
+    #[must_use]
+    pub const fn has_forgotten(&self) -> bool {
+        self.marks as usize > MARKS
+    }
+
     /// Whether a reader's stack is due.
     #[inline(always)]
     #[must_use]
@@ -290,7 +297,7 @@ impl SocketCalls {
 
     /// What is known of the bytes from `acknowledged` to `written` of the stream: for
     /// each site how many it wrote, in their order. Site 0 wrote what is older than
-    /// the oldest mark.
+    /// the oldest mark that is kept; see [`Self::has_forgotten`].
     pub fn senders_of(&self, acknowledged: u32, written: u32) -> impl Iterator<Item = (u64, u32)> {
         let queued = written.wrapping_sub(acknowledged);
         let kept = (self.marks as usize).min(MARKS);
@@ -369,93 +376,4 @@ impl PendingAccounts {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn calls(marks: &[(u64, u32)]) -> SocketCalls {
-        let mut calls = SocketCalls::default();
-        for (site, start) in marks {
-            calls.senders[calls.marks as usize % MARKS] = Mark {
-                site: *site,
-                start: *start,
-                reserved: 0,
-            };
-            calls.marks += 1;
-        }
-        calls
-    }
-
-    /// The bytes of a queue are shared out by who wrote them, first in first out.
-    #[test]
-    fn a_queue_is_of_those_who_wrote_last() {
-        let calls = calls(&[(7, 100), (8, 250), (7, 900)]);
-        let of = |from, to| calls.senders_of(from, to).collect::<Vec<_>>();
-        assert_eq!(of(0, 1000), [(0, 100), (7, 150), (8, 650), (7, 100)]);
-        assert_eq!(of(300, 1000), [(8, 600), (7, 100)]);
-        assert_eq!(of(950, 1000), [(7, 50)]);
-        assert_eq!(of(1000, 1000), []);
-        assert_eq!(
-            SocketCalls::default().senders_of(5, 9).collect::<Vec<_>>(),
-            [(0, 4)]
-        );
-    }
-
-    /// The stream's numbers wrap round at 2³².
-    #[test]
-    fn numbers_wrap() {
-        let calls = calls(&[(7, u32::MAX - 9), (8, 10)]);
-        let of: Vec<_> = calls.senders_of(u32::MAX - 4, 30).collect();
-        assert_eq!(of, [(7, 15), (8, 20)]);
-    }
-
-    /// The first send is marked, one that doubles the queue too, and of a steady
-    /// stream one now and then.
-    #[test]
-    fn stacks_are_due_when_they_tell_something() {
-        let mut calls = SocketCalls::default();
-        assert!(calls.is_send_due(0, 0, || unreachable!()));
-        calls.marks = 1;
-        calls.queue_at_stack = 100_000;
-        calls.written_at_stack = 100_000;
-        assert!(calls.is_send_due(300_000, 300_000, || unreachable!()));
-        assert!(!calls.is_send_due(100_000, 101_000, || unreachable!()));
-        assert!(!calls.is_send_due(100_000, 200_000, || OFTEN_NS - 1));
-        assert!(calls.is_send_due(100_000, 200_000, || OFTEN_NS));
-        assert!(!calls.is_send_due(1000, 200_000, || OFTEN_NS));
-    }
-
-    /// Calls return in the order opposite to that in which they were entered; too many
-    /// at once are not known, and spoil no other.
-    #[test]
-    fn accounts_are_a_stack() {
-        let mut accounts = PendingAccounts::default();
-        for number in 0..6 {
-            accounts.push(number, number as u32 * 10);
-        }
-        let popped: Vec<_> = (0..7).map(|_| accounts.pop()).collect();
-        let known = |number: u64| Some((number, number as u32 * 10));
-        let expected = [None, None, known(3), known(2), known(1), known(0), None];
-        assert_eq!(popped, expected);
-    }
-
-    proptest! {
-        /// Whatever the marks say, every byte of the queue has one owner.
-        #[test]
-        fn every_byte_has_one_owner(
-            marks in proptest::collection::vec((1u64..5, 0u32..5000), 0..20),
-            start: u32,
-            mut places in proptest::collection::vec(0u32..5000, 20),
-            acknowledged in 0u32..6000,
-        ) {
-            places.sort_unstable();
-            let marks: Vec<_> = marks.iter().zip(&places)
-                .map(|((site, _), place)| (*site, start.wrapping_add(*place))).collect();
-            let calls = calls(&marks);
-            let (from, to) = (start.wrapping_add(acknowledged), start.wrapping_add(6000));
-            let sum: u32 = calls.senders_of(from, to).map(|(_, bytes)| bytes).sum();
-            prop_assert_eq!(sum, 6000 - acknowledged);
-        }
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use tracer_common::{
     call::ThreadCalls,
@@ -112,10 +112,10 @@ pub static SOCKETS: HashMap<u64, SocketCalls> =
 #[map]
 pub static NEW_SOCKET: Array<SocketCalls> = Array::with_max_entries(1, 0);
 
-/// Calls of the kernel's socket accounting that have not returned, by thread.
+/// Calls of the kernel's socket accounting that have not returned, by thread of the
+/// whole host: those that did not call for the longest time make room.
 #[map]
-pub static ACCOUNTING: HashMap<u64, PendingAccounts> =
-    HashMap::with_max_entries(1 << 14, BPF_F_NO_PREALLOC);
+pub static ACCOUNTING: LruHashMap<u64, PendingAccounts> = LruHashMap::with_max_entries(1 << 12, 0);
 
 /// Adds to a counter in place.
 ///

@@ -48,18 +48,15 @@ fn number(structure: u64, offset: u32) -> u32 {
     member(structure, offset).unwrap_or(0)
 }
 
-/// Between whom a connection is.
+/// Between whom a connection is. In place: it would take a lot of a program's stack.
 #[inline(always)]
-fn ends_of(sock: u64) -> Ends {
+fn fill_ends(sock: u64, ends: &mut Ends) {
     let short = |offset| u32::from(member::<u16>(sock, offset).unwrap_or(0));
     let namespace: u64 = member(sock, offset!(namespace)).unwrap_or(0);
-    let mut ends = Ends {
-        namespace: number(namespace, offset!(namespace_inode)),
-        family: short(offset!(family)),
-        local_port: short(offset!(local_port)),
-        peer_port: short(offset!(peer_port)),
-        ..Ends::default()
-    };
+    ends.namespace = number(namespace, offset!(namespace_inode));
+    ends.family = short(offset!(family));
+    ends.local_port = short(offset!(local_port));
+    ends.peer_port = short(offset!(peer_port));
     if ends.family == u32::from(AF_INET6) {
         ends.local_address = member(sock, offset!(local_address6)).unwrap_or_default();
         ends.peer_address = member(sock, offset!(peer_address6)).unwrap_or_default();
@@ -67,7 +64,6 @@ fn ends_of(sock: u64) -> Ends {
         ends.local_address[0] = number(sock, offset!(local_address));
         ends.peer_address[0] = number(sock, offset!(peer_address));
     }
-    ends
 }
 
 /// Whether a socket is TCP's.

@@ -30,7 +30,7 @@ use tracer_common::{
     source::Source,
 };
 
-use super::{ends_of, is_tcp, key_of, member, number, offset};
+use super::{fill_ends, is_tcp, key_of, member, number, offset};
 use crate::{
     arch::{Entered, KERNEL_STACK, Registers},
     heap::{open_gate, thread_calls},
@@ -50,6 +50,10 @@ static HAS_TASK_REGISTERS: u32 = 0;
 #[unsafe(no_mangle)]
 static GFP_ARGUMENT: u32 = 0;
 
+/// It was looked at and stays where it is.
+const MSG_PEEK: i32 = 2;
+/// `TCP_SYN_SENT`: what is allocated then is for the handshake.
+const STATE_SYN_SENT: u8 = 2;
 /// `__GFP_DIRECT_RECLAIM` (include/linux/gfp_types.h): the caller may sleep.
 const MAY_SLEEP: u32 = 0x400;
 
@@ -75,7 +79,10 @@ pub fn socket_sent(context: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sock_recv_length")]
 pub fn socket_received(context: BtfTracePointContext) -> i32 {
     // TP_PROTO(struct sock *sk, int ret, int flags)
-    let _ = received::<Loop>(context.arg(0), typed_key);
+    let (result, flags): (i32, i32) = (context.arg(1), context.arg(2));
+    if result > 0 && flags & MSG_PEEK == 0 {
+        let _ = received::<Loop>(context.arg(0), typed_key);
+    }
     0
 }
 
@@ -96,7 +103,7 @@ pub fn socket_allocated_bounded(context: FEntryContext) -> i32 {
 }
 
 #[inline(always)]
-fn allocated_fentry<R: Rounds>(
+fn allocated_fentry<R: Sites>(
     context: &FEntryContext,
     key: impl FnOnce(*mut c_void) -> Option<u64>,
 ) {
@@ -137,7 +144,7 @@ pub fn socket_allocated_probe_bounded(context: ProbeContext) -> u32 {
 }
 
 #[inline(always)]
-fn allocated_kprobe<R: Rounds>(context: &ProbeContext) {
+fn allocated_kprobe<R: Sites>(context: &ProbeContext) {
     let registers = Registers::new(context.regs);
     // SAFETY: the context the kernel passed.
     let flags = unsafe {
@@ -244,7 +251,7 @@ fn new_calls(key: u64, sock: u64) {
     match SOCKETS.get_ptr_mut(key) {
         Some(calls) if key & KEY_IS_INODE != 0 => {
             // SAFETY: a map value.
-            unsafe { (*calls).ends = ends_of(sock) };
+            fill_ends(sock, unsafe { &mut (*calls).ends });
         }
         Some(_) => {}
         None => count(Counter::SocketTableFull, 1, 0),
@@ -253,7 +260,7 @@ fn new_calls(key: u64, sock: u64) {
 
 /// Bytes were sent, `size` of them already, or are about to be.
 #[inline(always)]
-fn sent<R: Rounds>(
+fn sent<R: Sites>(
     sock: *mut c_void,
     key: impl FnOnce(*mut c_void) -> Option<u64>,
     size: u32,
@@ -261,6 +268,9 @@ fn sent<R: Rounds>(
     let control = open_gate()?;
     let space = space::current()?;
     if !is_tcp(sock as u64) {
+        return None;
+    }
+    if member(sock as u64, offset!(state)) == Some(STATE_SYN_SENT) {
         return None;
     }
     let calls = calls_of(key(sock)?, sock as u64)?;
@@ -273,7 +283,7 @@ fn sent<R: Rounds>(
     if !calls.is_send_due(queue, written, now) {
         return None;
     }
-    let site = site::<R>(control, space, Source::Send, size)?;
+    let site = R::site(control, space, Source::Send)?;
     calls.sent_stack_time = now();
     calls.queue_at_stack = queue;
     calls.written_at_stack = written;
@@ -291,7 +301,7 @@ fn sent<R: Rounds>(
 }
 
 #[inline(always)]
-fn received<R: Rounds>(
+fn received<R: Sites>(
     sock: *mut c_void,
     key: impl FnOnce(*mut c_void) -> Option<u64>,
 ) -> Option<()> {
@@ -305,7 +315,7 @@ fn received<R: Rounds>(
     let calls = unsafe { &mut *calls };
     calls.space = space;
     if calls.is_read_due(now) {
-        calls.reader = site::<R>(control, space, Source::Receive, 0)?;
+        calls.reader = R::site(control, space, Source::Receive)?;
         calls.read_stack_time = now();
     }
     Some(())
@@ -344,16 +354,51 @@ fn keep_opener(descriptor: u64, space: u32, site: u64) -> Option<()> {
     Some(())
 }
 
-/// The site of the current thread's stack in user space, by key.
+/// How the site of a stack is found.
+trait Sites: Rounds {
+    /// The site of the current thread's stack in user space, by key.
+    fn site(control: &Control, space: u32, source: Source) -> Option<u64>;
+}
+
+impl Sites for Loop {
+    #[inline(always)]
+    fn site(control: &Control, space: u32, source: Source) -> Option<u64> {
+        site::<Self>(control, space, source)
+    }
+}
+
+impl Sites for Bounded {
+    #[inline(always)]
+    fn site(_control: &Control, space: u32, source: Source) -> Option<u64> {
+        match bounded_site(space, source as u32) {
+            0 => None,
+            site => Some(site),
+        }
+    }
+}
+
+/// A function of its own, with a stack of its own: its callers have no room left.
+#[inline(never)]
+fn bounded_site(space: u32, source: u32) -> u64 {
+    let source = if source == Source::Send as u32 {
+        Source::Send
+    } else {
+        Source::Receive
+    };
+    let site = open_gate().and_then(|control| site::<Bounded>(control, space, source));
+    site.unwrap_or(0)
+}
+
+/// No bytes: a stack that is lost here is no allocation's.
 #[inline(always)]
-fn site<R: Rounds>(control: &Control, space: u32, source: Source, size: u32) -> Option<u64> {
-    let calls = thread_calls(u64::from(size))?;
+fn site<R: Rounds>(control: &Control, space: u32, source: Source) -> Option<u64> {
+    let calls = thread_calls(0)?;
     let start = user_start()?;
     let call = Call {
         function: Function::new(source, Shape::Size, 0),
         space,
         stack_pointer: start.stack_pointer,
-        size: u64::from(size),
+        size: 0,
         pointer: 0,
         taken: Block::default(),
     };

@@ -17,12 +17,16 @@ use tracer_common::socket::{
     RECORD_SOCKET, STATE_LISTEN, STATE_NEW_SYN_RECEIVED, STATE_TIME_WAIT, SocketRecord, TCP,
 };
 
-use super::{AF_INET, AF_INET6, ends_of, inode_of, is_tcp, member, number, offset};
+use super::{AF_INET, AF_INET6, fill_ends, inode_of, is_tcp, member, number, offset};
 
 const AF_UNIX: u16 = 1;
 /// `IPPROTO_UDP`, `IPPROTO_UDPLITE`.
 const UDP: u16 = 17;
 const UDPLITE: u16 = 136;
+/// `IPPROTO_MPTCP`: its connections are TCP sockets with the same inode.
+const MPTCP: u16 = 262;
+/// `TCP_CLOSE`.
+const STATE_CLOSE: u8 = 7;
 /// Connections of one accept queue that are told of; of more it is known how many.
 const ACCEPT_QUEUE_MAX: u32 = 1024;
 /// The verifier follows every turn: 0.4 ms each.
@@ -194,7 +198,8 @@ fn tell_file(meta: *const Meta, task: u64, descriptor: u32, socket: u64) -> Opti
     let protocol: u16 = member(sock, offset!(protocol))?;
     let pid: u32 = crate::life::thread_group(task)?;
     let inode = inode_of(socket);
-    if is_tcp(sock) && matches!(family, AF_INET | AF_INET6) {
+    let is_internet = matches!(family, AF_INET | AF_INET6);
+    if is_internet && (is_tcp(sock) || protocol == MPTCP) {
         let owner = OwnerRecord {
             record: RECORD_OWNER,
             pid,
@@ -204,11 +209,14 @@ fn tell_file(meta: *const Meta, task: u64, descriptor: u32, socket: u64) -> Opti
             cookie: member(sock, offset!(cookie))?,
         };
         write(meta, &owner);
-        return Some(());
+        // One that was reset is in no table that `iter/tcp` goes through.
+        if !is_tcp(sock) || member(sock, offset!(state)) != Some(STATE_CLOSE) {
+            return Some(());
+        }
     }
     let is_told = match family {
         AF_UNIX => true,
-        AF_INET | AF_INET6 => matches!(protocol, UDP | UDPLITE),
+        AF_INET | AF_INET6 => matches!(protocol, TCP | UDP | UDPLITE),
         _ => false,
     };
     if is_told {
@@ -219,6 +227,7 @@ fn tell_file(meta: *const Meta, task: u64, descriptor: u32, socket: u64) -> Opti
             ..SocketRecord::default()
         };
         fill(sock, &mut record);
+        fill_tcp(sock, &mut record);
         record.inode = inode;
         write(meta, &record);
     }
@@ -232,7 +241,7 @@ fn fill(sock: u64, record: &mut SocketRecord) {
     record.record = RECORD_SOCKET;
     record.protocol = short(offset!(protocol));
     record.state = u32::from(member::<u8>(sock, offset!(state)).unwrap_or(0));
-    record.ends = ends_of(sock);
+    fill_ends(sock, &mut record.ends);
     if number(sock, offset!(flags)) & 1 != 0 {
         record.flags |= FLAG_DEAD;
     }
@@ -250,6 +259,13 @@ fn fill(sock: u64, record: &mut SocketRecord) {
     record.forward_allocated = number(sock, offset!(forward_allocated));
     record.option_allocated = number(sock, offset!(option_allocated));
     record.drops = number(sock, offset!(drops));
+    // From Linux 6.18 on, of UDP: two counters of their own (`struct numa_drop_counters`).
+    let counters: u64 = member(sock, offset!(drop_counters)).unwrap_or(0);
+    if counters != 0 {
+        let more = number(counters, offset!(drops_first));
+        let more = more.wrapping_add(number(counters, offset!(drops_second)));
+        record.drops = record.drops.wrapping_add(more);
+    }
 }
 
 /// What TCP has.

@@ -5,13 +5,20 @@ use std::process::ExitCode;
 use super::{arguments, printer::Printer};
 use crate::{
     analyze,
-    collect::sockets::{Reader, Way, about, check},
+    collect::{
+        CollectError,
+        sockets::{Reader, Way, about, check},
+    },
+    probe::features::is_in_first_pid_namespace,
 };
 
 pub fn run(arguments: &arguments::Sockets, printer: &Printer) -> anyhow::Result<ExitCode> {
     let mut pids = arguments.pid.clone();
     pids.sort_unstable();
     pids.dedup();
+    if !is_in_first_pid_namespace() {
+        return Err(CollectError::PidNamespace.into());
+    }
     for pid in &pids {
         check(*pid)?;
     }

@@ -14,6 +14,7 @@ use super::{
     clock::Moment,
     footprint::glibc_chunk,
     heap::report as heap,
+    host::host,
     javascript::Javascript,
     mapped::{self as mappings, Measured},
     names::{Located, places},
@@ -23,8 +24,8 @@ use super::{
 };
 use crate::{
     model::{
-        Counts, Frame, Host, JAVASCRIPT, Level, Loss, LossCause, Report, SCHEMA, Site, Source,
-        StackEnd, Totals, Window, trace_heap::Heaps,
+        Counts, Frame, JAVASCRIPT, Level, Loss, LossCause, Report, SCHEMA, Site, Source, StackEnd,
+        Totals, Window, trace_heap::Heaps,
     },
     probe::{ProgramName, count_of},
 };
@@ -389,16 +390,4 @@ pub fn site_id(source: Source, frames: &[Frame]) -> String {
         site::mix(text(hash, module), frame.offset)
     });
     format!("{hash:016x}")
-}
-
-fn host() -> Host {
-    let uname = rustix::system::uname();
-    Host {
-        kernel: uname.release().to_string_lossy().into_owned(),
-        boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .unwrap_or_default()
-            .trim()
-            .to_owned(),
-        processor: uname.machine().to_string_lossy().into_owned(),
-    }
 }

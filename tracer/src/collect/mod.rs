@@ -12,6 +12,7 @@ mod floor;
 mod follow;
 mod footprint;
 pub mod heap;
+mod host;
 mod javascript;
 mod launch;
 mod look;

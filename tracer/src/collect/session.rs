@@ -11,7 +11,7 @@ use std::{
 use tracer_common::control::Control;
 
 use super::{
-    CollectError,
+    CollectError, TargetProcess,
     clock::Moment,
     finish,
     follow::Follow,
@@ -221,12 +221,13 @@ impl Session {
         self.control.gate = 0;
         self.kernel.set_control(&self.control)?;
         let end = Moment::now();
+        // First: what goes on being sent has no stack any more.
+        let sockets = self.look_at_sockets_last()?;
         // The perf maps' last words, where the process still lives.
         let _ = self.follow_all_mappings();
         self.follow_mapped(true)?;
         // At once: what the ledger says and what the heaps look like belong together.
         let heaps = self.look_at_heaps_last()?;
-        let sockets = self.look_at_sockets_last();
         let mapped = match self.watch {
             Some(_) => self.spaces.iter().filter_map(mapped::measure).collect(),
             None => Vec::new(),
@@ -274,33 +275,35 @@ impl Session {
 impl Session {
     /// Has the sockets looked at if it is time.
     pub(super) fn look_at_sockets(&mut self) {
-        let live_bytes = self.live_bytes();
+        let live_bytes = (self.last.as_ref()).map_or(0, |(_, counts)| counts.live_bytes);
         if let Some(sockets) = &mut self.sockets {
             sockets.tick(pids(&self.spaces), live_bytes, self.start);
         }
     }
 
     /// Looks at the sockets for the last time.
-    fn look_at_sockets_last(&mut self) -> sockets::report::AtEnd {
-        let live_bytes = self.live_bytes();
+    fn look_at_sockets_last(&mut self) -> Result<sockets::report::AtEnd, CollectError> {
         let Some(sockets) = &mut self.sockets else {
-            return sockets::report::AtEnd::default();
+            return Ok(sockets::report::AtEnd::default());
         };
+        let mut live_bytes = 0_u64;
+        self.kernel.sites(|_, site| {
+            live_bytes = live_bytes.saturating_add(finish::counts_of(site).live_bytes);
+        })?;
         let processes = pids(&self.spaces);
         sockets.finish(processes.clone(), live_bytes, self.start);
-        sockets::report::AtEnd::of(sockets, &processes)
-    }
-
-    /// As of the last look at the ledger.
-    fn live_bytes(&self) -> u64 {
-        (self.last.as_ref()).map_or(0, |(_, counts)| counts.live_bytes)
+        Ok(sockets::report::AtEnd::of(sockets, &processes))
     }
 }
 
-/// Of every program that is or was traced its process.
+/// Of every program that is or was traced its process, unless its pid is another's now.
 fn pids(spaces: &[Space]) -> sockets::Processes {
+    let is_it = |space: &&Space| {
+        let process = &space.process;
+        space.pid().is_some() || !TargetProcess::is_reused(process.pid, process.start_time)
+    };
     let pid = |space: &Space| (space.id, space.process.pid);
-    spaces.iter().map(pid).collect()
+    spaces.iter().filter(is_it).map(pid).collect()
 }
 
 /// Those that live and have a glibc: no other's heap can be walked.

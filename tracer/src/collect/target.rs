@@ -120,6 +120,14 @@ impl TargetProcess {
         }
     }
 
+    /// Whether a pid is by now another process's than of the one that started then
+    /// (ns since boot).
+    #[must_use]
+    pub fn is_reused(pid: u32, start_time: u64) -> bool {
+        let stat = procfs::process::Process::new(pid as i32).and_then(|process| process.stat());
+        stat.is_ok_and(|stat| ticks_to_ns(stat.starttime) != start_time)
+    }
+
     /// Whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {

@@ -6,7 +6,8 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 use aya::{programs::ProgramType, sys::is_helper_supported};
 use aya_obj::generated::bpf_func_id;
 
-use super::{Kernel, Limits, Uprobes, btf::KernelTypes, canary};
+use super::{Kernel, Limits, Uprobes, btf::KernelTypes, canary, sockets::SocketIterators};
+use crate::model::trace_sockets::Probes;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub fn examine() -> Vec<Check> {
                 without: "",
             });
             checks.push(uprobes(kernel.uprobes()));
+            checks.push(socket_iterators());
+            checks.push(socket_probes(&mut kernel));
             match canary::examine(&mut kernel) {
                 Ok(findings) => {
                     checks.extend(of_canary(&findings, kernel.uprobes() == Uprobes::Multi))
@@ -274,6 +277,36 @@ fn helper(name: &'static str, helper: bpf_func_id, without: &'static str) -> Che
         state: if has { State::Good } else { State::Limited },
         found: if has { "yes" } else { "no" }.to_owned(),
         without,
+    }
+}
+
+fn socket_iterators() -> Check {
+    let loaded = SocketIterators::load();
+    Check {
+        name: "iterators over sockets",
+        state: match loaded {
+            Ok(_) => State::Good,
+            Err(_) => State::Limited,
+        },
+        found: if loaded.is_ok() { "yes" } else { "no" }.to_owned(),
+        without: "sockets are read by sock_diag, which tells less of accept queues and of what a connection waits for (Linux 5.12)",
+    }
+}
+
+/// They are attached for a moment; the gate is shut.
+fn socket_probes(kernel: &mut Kernel) -> Check {
+    let attached = kernel.attach_sockets(None);
+    let (state, found) = match attached.probes {
+        Probes::Fentry => (State::Good, "at TCP's allocators, by fentry"),
+        Probes::Kprobe => (State::Good, "at TCP's allocators, by kprobe"),
+        Probes::Tracepoints => (State::Good, "tracepoints of send and receive"),
+        Probes::None => (State::Limited, "none"),
+    };
+    Check {
+        name: "who fills sockets' queues",
+        state,
+        found: found.to_owned(),
+        without: "how much is in the queues is told, whose doing it is not: fentry, kprobes or Linux 6.5 are needed",
     }
 }
 

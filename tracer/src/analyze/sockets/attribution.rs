@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::{IpAddr, SocketAddr},
 };
 
@@ -22,6 +22,8 @@ const PEERS: usize = 8;
 pub enum Why {
     /// It was written before the trace began.
     SentBefore,
+    /// More stacks wrote by turns since than are kept.
+    Forgotten,
     /// Nobody has read from the connection within the trace, nor opened it.
     NotReadSince,
     /// Nobody has accepted within the trace.
@@ -36,6 +38,7 @@ impl Why {
     pub const fn text(self) -> &'static str {
         match self {
             Self::SentBefore => "sent before the trace",
+            Self::Forgotten => "by more stacks in turn than are kept",
             Self::NotReadSince => "neither opened nor read within the trace",
             Self::NotAccepted => "nothing was accepted there within the trace",
             Self::Lost => "stack lost",
@@ -78,6 +81,7 @@ pub fn attribute(
 ) -> Attribution {
     let pids: Vec<u32> = processes.keys().copied().collect();
     let owners = Owners::new(sockets, &pids);
+    let spaces: HashSet<u32> = processes.values().copied().collect();
     let mut attribution = Attribution::default();
     let mut acceptors = HashMap::new();
     let mut waiting = Vec::new();
@@ -87,6 +91,9 @@ pub fn attribute(
             continue;
         };
         let calls = calls.get(&socket.cookie);
+        // Of several that have it, the one that used it last: its stacks are these.
+        let used = calls.map(|calls| calls.space);
+        let process = (used.filter(|space| spaces.contains(space))).unwrap_or(process);
         let opener = calls.map(|it| it.opener).filter(|site| *site != 0);
         match socket.place {
             Place::AcceptQueue { .. } => waiting.push((process, socket)),
@@ -104,11 +111,12 @@ pub fn attribute(
             }
         }
         if let (Some(opener), Some(key)) = (opener, listens(socket)) {
-            acceptors.entry(key).or_insert(opener);
+            acceptors.entry((process, key)).or_insert(opener);
         }
     }
     for (process, socket) in waiting {
-        let acceptor = listens(socket).and_then(|key| acceptors.get(&key)).copied();
+        let acceptor = listens(socket).and_then(|key| acceptors.get(&(process, key)));
+        let acceptor = acceptor.copied();
         let bytes = socket.memory.buffers();
         let site = acceptor.ok_or(Why::NotAccepted);
         attribution.add(process, Queue::Accept, socket, bytes, site);
@@ -144,17 +152,24 @@ impl Attribution {
             let site = last.map_or(Err(Why::SentBefore), |(site, _)| known(site));
             return self.add(process, queue, socket, bytes, site);
         }
+        let oldest = match (calls.has_forgotten(), calls.opener) {
+            (true, _) => Err(Why::Forgotten),
+            // It began within the trace: the first one that was seen wrote what is before.
+            (false, 1..) => known(calls.senders[0].site),
+            (false, 0) => Err(Why::SentBefore),
+        };
+        let site_of = |site| if site == 0 { oldest } else { known(site) };
         // Overhead goes with the payload; the shares add up.
         let (mut before, mut given) = (0_u64, 0_u64);
         for (site, part) in calls.senders_of(acknowledged, written) {
             before += u64::from(part);
             let until = u128::from(bytes) * u128::from(before) / u128::from(payload);
             let until = (until as u64).clamp(given, bytes);
-            self.add(process, queue, socket, until - given, known(site));
+            self.add(process, queue, socket, until - given, site_of(site));
             given = until;
         }
         // Marks of two threads that got in each other's way can leave some.
-        self.add(process, queue, socket, bytes - given, Err(Why::SentBefore));
+        self.add(process, queue, socket, bytes - given, oldest);
     }
 
     fn add(

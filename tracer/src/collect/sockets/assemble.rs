@@ -1,7 +1,7 @@
 //! From what the iterators told to sockets: pure.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
@@ -28,10 +28,11 @@ const CHRONO_BUFFER: u32 = 3;
 #[derive(Debug, Default)]
 pub struct Told {
     tcp: Vec<SocketRecord>,
+    /// Their cookies: a table that changes while it is gone through has some twice.
+    seen: HashSet<u64>,
     others: HashMap<u64, SocketRecord>,
+    /// By inode: what MPTCP opens has one with the TCP sockets beneath it.
     owners: HashMap<u64, Vec<Owner>>,
-    /// Owners of sockets that had no cookie yet, by inode.
-    owners_by_inode: HashMap<u64, Vec<Owner>>,
     listeners: HashMap<u64, u64>,
 }
 
@@ -40,20 +41,22 @@ impl Told {
     pub fn add(&mut self, records: impl IntoIterator<Item = Record>) {
         for record in records {
             match record {
-                Record::Socket(record) if record.protocol == IPPROTO_TCP && record.pid == 0 => {
-                    self.tcp.push(record);
+                Record::Socket(record) if record.protocol == IPPROTO_TCP => {
+                    // Those of files come last: one that is in no table, as it was reset.
+                    if record.cookie == 0 || self.seen.insert(record.cookie) {
+                        self.tcp.push(record);
+                    }
                 }
                 Record::Socket(record) => {
-                    self.own(record.inode, 0, record.pid, record.descriptor);
+                    self.own(record.inode, record.pid, record.descriptor);
                     self.others.entry(record.inode).or_insert(record);
                 }
                 Record::Owner(OwnerRecord {
                     pid,
                     descriptor,
                     inode,
-                    cookie,
                     ..
-                }) => self.own(inode, cookie, pid, descriptor),
+                }) => self.own(inode, pid, descriptor),
                 Record::Accept(AcceptRecord {
                     listener,
                     connection,
@@ -72,19 +75,18 @@ impl Told {
         self.tcp.iter().any(is_waiting)
     }
 
-    /// TCP sockets that are open and that no namespace told of.
+    /// Sockets that are open and that no namespace told of.
     pub fn unseen(&self) -> usize {
-        let seen: std::collections::HashSet<u64> = self.tcp.iter().map(|it| it.cookie).collect();
+        let seen: HashSet<u64> = self.tcp.iter().map(|it| it.inode).collect();
         let open = self.owners.keys();
-        open.filter(|cookie| !seen.contains(cookie)).count()
+        open.filter(|inode| !seen.contains(inode) && !self.others.contains_key(inode))
+            .count()
     }
 
-    fn own(&mut self, inode: u64, cookie: u64, pid: u32, descriptor: u32) {
-        let owners = match cookie {
-            0 => self.owners_by_inode.entry(inode).or_default(),
-            cookie => self.owners.entry(cookie).or_default(),
-        };
-        match owners.iter_mut().find(|owner| owner.pid == pid) {
+    fn own(&mut self, inode: u64, pid: u32, descriptor: u32) {
+        let owners = self.owners.entry(inode).or_default();
+        // Files come process by process.
+        match owners.last_mut().filter(|owner| owner.pid == pid) {
             Some(owner) => owner.descriptor = owner.descriptor.min(descriptor),
             None => owners.push(Owner { pid, descriptor }),
         }
@@ -108,7 +110,7 @@ impl Told {
         sockets
     }
 
-    fn place(&mut self, record: &SocketRecord) -> Place {
+    fn place(&self, record: &SocketRecord) -> Place {
         if is_waiting(record) {
             return Place::AcceptQueue {
                 listener: self.listeners.get(&record.cookie).copied(),
@@ -120,12 +122,12 @@ impl Told {
         self.open(record)
     }
 
-    fn open(&mut self, record: &SocketRecord) -> Place {
-        let owners = self.owners.remove(&record.cookie);
-        let owners = owners.or_else(|| self.owners_by_inode.remove(&record.inode));
-        match owners {
-            Some(mut owners) => {
+    fn open(&self, record: &SocketRecord) -> Place {
+        match self.owners.get(&record.inode).filter(|_| record.inode != 0) {
+            Some(owners) => {
+                let mut owners = owners.clone();
                 owners.sort_unstable();
+                owners.dedup_by_key(|owner| owner.pid);
                 Place::Open { owners }
             }
             None => Place::Unknown,

@@ -95,9 +95,9 @@ impl Looker {
             let user = calls.and_then(|calls| processes.get(&calls.space).copied());
             let before = self.had.get(&socket.cookie).copied();
             let pid = match &mut socket.place {
-                Place::Open { owners } => owners.first().map(|owner| owner.pid),
+                Place::Open { owners } => user.or(owners.first().map(|owner| owner.pid)),
                 Place::Orphan { had } => {
-                    *had = had.or(before).or(user);
+                    *had = had.or(user).or(before);
                     *had
                 }
                 Place::AcceptQueue { .. } | Place::Unknown => before,
@@ -144,9 +144,10 @@ impl Looker {
             .filter_map(|socket| Some((socket.cookie, socket.tcp?.retransmits)))
             .collect();
         if let Some(before) = &self.retransmits {
+            // What one sent again before it was seen first may be from before the trace.
             for (cookie, count) in &now {
-                let before = before.get(cookie).copied().unwrap_or(0);
-                self.events.retransmits += count.saturating_sub(before);
+                let before = before.get(cookie).unwrap_or(count);
+                self.events.retransmits += count.saturating_sub(*before);
             }
         }
         self.retransmits = Some(now);

@@ -28,8 +28,7 @@ impl AtEnd {
     /// Whose the bytes of the last look are.
     pub fn of(sockets: &Sockets, processes: &Processes) -> Self {
         // Of spaces with one pid, which it had one after the other, the last.
-        let by_pid: BTreeMap<u32, u32> = processes
-            .iter()
+        let by_pid: BTreeMap<u32, u32> = (processes.iter())
             .map(|(space, pid)| (*pid, *space))
             .collect();
         let seen = sockets.last.as_ref().map(|(_, seen, _)| seen);
@@ -124,8 +123,10 @@ fn with_stacks(
 ) -> Vec<SocketSite> {
     let mut found: HashMap<(String, u32, Queue), (SocketSite, Share)> = HashMap::new();
     for ((process, queue, key), share) in &attribution.by_site {
-        let space = session.spaces.iter().find(|space| space.id == *process);
         let stack = stacks.get(key).filter(|site| site.identity.frames > 0);
+        // The stack's own, which may be another's that has the socket too.
+        let space = stack.map(|stack| stack.identity.space);
+        let space = (session.spaces.iter()).find(|it| Some(it.id) == space);
         let (Some(space), Some(stack)) = (space, stack) else {
             without.push(Unattributed {
                 process: *process,

@@ -33,8 +33,8 @@ const REST: u32 = 50;
 /// what the kernel still sends for them.
 pub type Processes = BTreeMap<u32, u32>;
 
-/// A look, when it began, and how long it took.
-type Done = (Looker, Result<Seen, SocketsError>, u64, Duration);
+/// A look and what it says, when it began, and how long it took.
+type Done = (Looker, Result<(Seen, Look), SocketsError>, u64, Duration);
 
 /// What is known of the sockets of a trace.
 pub struct Sockets {
@@ -94,7 +94,7 @@ impl Sockets {
         if self.running.as_ref().is_some_and(|it| !it.is_finished()) {
             return;
         }
-        self.take_in(&processes, start);
+        self.take_in(start);
         if self.next.is_some_and(|next| Instant::now() < next) {
             return;
         }
@@ -112,46 +112,42 @@ impl Sockets {
     /// The last look, now.
     pub fn finish(&mut self, processes: Processes, live_bytes: u64, start: clock::Moment) {
         self.live_bytes = live_bytes;
-        self.take_in(&processes, start);
+        self.take_in(start);
         self.look_now(processes, start);
     }
 
     fn look_now(&mut self, processes: Processes, start: clock::Moment) {
         if let Some(looker) = self.looker.take() {
             let done = look(looker, &processes);
-            self.take(done, &processes, start);
+            self.take(done, start);
         }
     }
 
-    fn take_in(&mut self, processes: &Processes, start: clock::Moment) {
+    fn take_in(&mut self, start: clock::Moment) {
         let Some(thread) = self.running.take() else {
             return;
         };
         match thread.join() {
-            Ok(done) => self.take(done, processes, start),
+            Ok(done) => self.take(done, start),
             Err(_) => self.failure = Some("the thread that looked at sockets died".to_owned()),
         }
     }
 
-    fn take(&mut self, done: Done, processes: &Processes, start: clock::Moment) {
+    fn take(&mut self, done: Done, start: clock::Moment) {
         let (looker, result, at, took) = done;
         self.looker = Some(looker);
         let lasted = Duration::from_millis(start.mark().into());
         let period = lasted.clamp(PERIOD_FIRST, PERIOD);
         self.next = Some(Instant::now() + period.max(took * REST));
         match result {
-            Ok(seen) => self.add(seen, at, processes, start),
+            Ok((seen, look)) => self.add(seen, look, at, start),
             Err(error) => self.failure = Some(error.to_string()),
         }
     }
 
-    fn add(&mut self, seen: Seen, at: u64, processes: &Processes, start: clock::Moment) {
+    fn add(&mut self, seen: Seen, look: Look, at: u64, start: clock::Moment) {
         self.failure = None;
         let seconds = at.saturating_sub(start.monotonic_ns) as f64 / 1e9;
-        let mut pids: Vec<u32> = processes.values().copied().collect();
-        pids.sort_unstable();
-        pids.dedup();
-        let look = analyze::sockets::look(&seen.snapshot, &pids, &about);
         let held = held(&seen.snapshot);
         self.held = Some((self.held.map_or(held, |(first, _)| first), held));
         let sums = &look.sums;
@@ -183,7 +179,13 @@ impl Sockets {
 fn look(mut looker: Looker, processes: &Processes) -> Done {
     let began = Instant::now();
     let at = clock::Moment::now().monotonic_ns;
-    let seen = looker.look(processes);
+    let seen = looker.look(processes).map(|seen| {
+        let mut pids: Vec<u32> = processes.values().copied().collect();
+        pids.sort_unstable();
+        pids.dedup();
+        let look = analyze::sockets::look(&seen.snapshot, &pids, &about);
+        (seen, look)
+    });
     (looker, seen, at, began.elapsed())
 }
 

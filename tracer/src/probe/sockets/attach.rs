@@ -2,7 +2,7 @@
 
 use aya::{
     Btf, Ebpf,
-    programs::{BtfTracePoint, FEntry, FExit, KProbe, RawTracePoint},
+    programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, RawTracePoint},
 };
 
 use super::globals::allocator;
@@ -53,7 +53,10 @@ pub fn attach(ebpf: &mut Ebpf, rounds: Rounds, choice: Option<Probes>) -> Socket
                 attached.probes = *way;
                 break;
             }
-            Err(error) => reasons.push(format!("{}: {error}", name(*way))),
+            Err(error) => {
+                kernel.let_go_of(&STACKS);
+                reasons.push(format!("{}: {error}", name(*way)));
+            }
         }
     }
     if attached.probes == Probes::None {
@@ -63,6 +66,7 @@ pub fn attach(ebpf: &mut Ebpf, rounds: Rounds, choice: Option<Probes>) -> Socket
         match kernel.accounting(attached.probes) {
             Ok(()) => attached.has_accounting = true,
             Err(error) => {
+                kernel.let_go_of(&ACCOUNTING);
                 let note = format!("The kernel's socket accounting is not watched: {error}.");
                 attached.notes.push(note);
             }
@@ -89,6 +93,32 @@ const fn name(way: Probes) -> &'static str {
         Probes::None => "none",
     }
 }
+
+/// Programs that take stacks.
+const STACKS: [&str; 10] = [
+    "socket_sent",
+    "socket_received",
+    "socket_allocated",
+    "socket_allocated_bounded",
+    "socket_reads",
+    "socket_reads_bounded",
+    "socket_allocated_probe",
+    "socket_allocated_probe_bounded",
+    "socket_reads_probe",
+    "socket_reads_probe_bounded",
+];
+/// Programs that account.
+const ACCOUNTING: [&str; 9] = [
+    "socket_raised",
+    "socket_reduced",
+    "socket_forces",
+    "socket_forced",
+    "socket_raises_probe",
+    "socket_raised_probe",
+    "socket_reduced_probe",
+    "socket_forces_probe",
+    "socket_forced_probe",
+];
 
 struct Attacher<'a> {
     ebpf: &'a mut Ebpf,
@@ -149,6 +179,20 @@ impl Attacher<'_> {
             attached.map_err(|error| failed(tracepoint, &error))?;
         }
         Ok(())
+    }
+
+    /// What is attached of a way that does not work as a whole would only cost.
+    fn let_go_of(&mut self, names: &[&str]) {
+        for name in names {
+            // One that was not loaded says so.
+            let _ = match self.ebpf.program_mut(name) {
+                Some(Program::FEntry(program)) => program.unload(),
+                Some(Program::FExit(program)) => program.unload(),
+                Some(Program::KProbe(program)) => program.unload(),
+                Some(Program::BtfTracePoint(program)) => program.unload(),
+                _ => continue,
+            };
+        }
     }
 
     fn tracepoint(&mut self, name: &str, tracepoint: &str) -> Result<(), ProbeError> {

@@ -25,7 +25,7 @@ const ACCEPT: &str = "sockets_accept";
 const ACCEPT_BOUNDED: &str = "sockets_accept_bounded";
 const FILES: &str = "sockets_files";
 
-/// What a kernel writes at most: a million sockets.
+/// What is read at most: of two million sockets. More is an error.
 const BYTES_MAX: u64 = 512 << 20;
 
 /// The maps are not used here; the object cannot be loaded without.

@@ -28,6 +28,7 @@ pub fn push(look: &Look, page: Page, lines: &mut Vec<String>) {
         not_accepted(look),
         orphans(look),
         on_the_way(look),
+        others(look),
     ]
     .into_iter()
     .flatten()
@@ -65,6 +66,19 @@ fn pressure(look: &Look) -> Option<String> {
 
 /// A kind of finding: how many bytes, and the sentence.
 type Finding = Option<(u64, String)>;
+
+/// UDP's and Unix sockets' queues.
+fn others(look: &Look) -> Finding {
+    let (udp, unix) = (look.sums.udp_bytes, look.sums.unix_bytes);
+    let bytes = udp.saturating_add(unix);
+    let text = format!(
+        "{} in queues of other sockets: {} of UDP, {} of Unix sockets that nobody has read.",
+        words::bytes(bytes),
+        words::bytes(udp),
+        words::bytes(unix)
+    );
+    (bytes > 0).then_some((bytes, text))
+}
 
 fn stalled(look: &Look) -> Finding {
     let processes = || look.processes.iter().filter(|it| it.stalled > 0);

@@ -23,7 +23,8 @@ fn shows_the_slow_consumer() {
   orphans                  32.0 KiB  1 connection closed, not done sending
   the sockets themselves  235.6 KiB  estimated; 60 TCP connections, 2 listeners
 The host's own count for TCP (sockstat) is 4.1 MiB, give or take 4.0 MiB: 8.0 KiB (0.2%) more than
-its sockets have. It is 0.4% of where TCP comes under pressure (1.0 GiB, net.ipv4.tcp_mem).
+its sockets have, within that. It is 0.4% of where TCP comes under pressure (1.0 GiB,
+net.ipv4.tcp_mem).
 
 process         connections     send   receive   orphans  stalled      each  resident
 node (4242)              56  4.0 MiB  63.9 KiB  32.0 KiB        1  78.7 KiB  82.0 MiB

@@ -103,10 +103,15 @@ fn agreement(look: &Look) -> String {
     let compared = match look.unexplained_bytes {
         0 => "just what its sockets have".to_owned(),
         bytes => format!(
-            "{} ({}) {} than its sockets have",
+            "{} ({}) {} than its sockets have{}",
             words::bytes(off),
             words::share(off, accounted),
-            if bytes < 0 { "less" } else { "more" }
+            if bytes < 0 { "less" } else { "more" },
+            if off <= host.tcp_unaccounted_bytes {
+                ", within that"
+            } else {
+                ""
+            }
         ),
     };
     let tolerance = match host.tcp_unaccounted_bytes {

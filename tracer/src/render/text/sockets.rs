@@ -30,6 +30,7 @@ pub fn push(report: &Report, page: Page, lines: &mut Vec<String>) {
         return;
     };
     let (Some(first), Some(last)) = (sockets.timeline.first(), sockets.timeline.last()) else {
+        push_notes(sockets, "sockets  ", page, lines);
         return;
     };
     let most = sockets.timeline.iter().map(queued).max().unwrap_or(0);
@@ -42,6 +43,9 @@ pub fn push(report: &Report, page: Page, lines: &mut Vec<String>) {
                 words::bytes(most)
             );
             lines.extend(wrap(&text, "sockets  ", page.columns));
+        }
+        push_notes(sockets, "sockets  ", page, lines);
+        if last.connections > 0 || has_notes(sockets) {
             lines.push(String::new());
         }
         return;
@@ -64,14 +68,23 @@ pub fn push(report: &Report, page: Page, lines: &mut Vec<String>) {
         let text = balance(accounting);
         lines.extend(wrap(&text, "  ", page.columns));
     }
-    if let Some(text) = pressure(&sockets.timeline) {
+    if let Some(text) = pressure(&last.events) {
         lines.extend(wrap(&text, "  ", page.columns));
     }
     lines.extend(wrap(how(sockets.probes), "  ", page.columns));
-    for note in &sockets.notes {
-        lines.extend(wrap(&names::sanitize(note), "  ", page.columns));
-    }
+    push_notes(sockets, "  ", page, lines);
     lines.push(String::new());
+}
+
+/// What is missing or not known is told however little there is.
+fn push_notes(sockets: &Sockets, beginning: &str, page: Page, lines: &mut Vec<String>) {
+    for note in sockets.notes.iter().chain(&sockets.last.notes) {
+        lines.extend(wrap(&names::sanitize(note), beginning, page.columns));
+    }
+}
+
+fn has_notes(sockets: &Sockets) -> bool {
+    !sockets.notes.is_empty() || !sockets.last.notes.is_empty()
 }
 
 /// All that the kernel has queued.
@@ -109,6 +122,15 @@ fn table(now: &Moment, since: Option<&Moment>, page: Page, lines: &mut Vec<Strin
         row(*of, what);
     }
     row(|it| it.live_bytes, "live in the processes' own heaps");
+    if let Some(connections) = Some(now.connections).filter(|it| *it > 0) {
+        let text = format!(
+            "per connection: {} in the kernel's queues, {} live of their own, of {}",
+            words::bytes(queued(now) / connections),
+            words::bytes(now.live_bytes / connections),
+            words::counted(connections, "connection")
+        );
+        lines.extend(wrap(&text, "  ", page.columns));
+    }
     if let Some(since) = since {
         let text = format!(
             "last column: growth in the {} between the first look and the last; of live memory only what was allocated within the window is known",
@@ -239,7 +261,7 @@ const EVENTS: [Event; 5] = [
     (
         |it| it.zero_windows_sent,
         "time",
-        " without room offered to the other end (zero window)",
+        " without room offered to the other end (zero window, of all its network namespace)",
     ),
     (
         |it| it.zero_windows_ended,
@@ -248,10 +270,9 @@ const EVENTS: [Event; 5] = [
     ),
 ];
 
-fn pressure(timeline: &[Moment]) -> Option<String> {
+fn pressure(events: &Events) -> Option<String> {
     let told = EVENTS.iter().filter_map(|(of, thing, what)| {
-        let events = timeline.iter().map(|it| of(&it.events));
-        let events = events.fold(0, u64::saturating_add);
+        let events = of(events);
         (events > 0).then(|| format!("{}{what}", words::counted(events, thing)))
     });
     let told: Vec<String> = told.collect();

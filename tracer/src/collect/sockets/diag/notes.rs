@@ -109,7 +109,7 @@ impl Notes {
             ),
             (
                 self.unreadable as u64,
-                "processes may not be looked at: sockets of theirs are nobody's. It takes root with CAP_SYS_PTRACE",
+                "of the processes may not be looked at: sockets of theirs are nobody's. It takes root with CAP_SYS_PTRACE",
             ),
             (
                 self.left_out as u64,
