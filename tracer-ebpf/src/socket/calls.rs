@@ -14,8 +14,7 @@ use aya_ebpf::{
     EbpfContext as _,
     bindings::{BPF_NOEXIST, pt_regs},
     helpers::generated::{
-        bpf_get_current_task, bpf_get_current_task_btf, bpf_get_socket_cookie, bpf_ktime_get_ns,
-        bpf_task_pt_regs,
+        bpf_get_current_task, bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs,
     },
     macros::{btf_tracepoint, fentry, kprobe, raw_tracepoint},
     programs::{BtfTracePointContext, FEntryContext, ProbeContext, RawTracePointContext},
@@ -26,23 +25,23 @@ use tracer_common::{
     counter::Counter,
     function::{Function, Shape},
     ledger::Block,
-    socket::{MARKS, Mark, SocketCalls},
+    socket::{MARKS, Mark, RECENT_READERS, RecentReader, SocketCalls},
     source::Source,
 };
 
-use super::{is_tcp, key_of, member, number, offset};
+use super::{
+    access::{Access, Stream, Typed, Untyped},
+    global, is_tcp, key_of, member, number, offset,
+};
 use crate::{
     arch::{Entered, KERNEL_STACK, Registers},
     heap::{open_gate, thread_calls},
-    maps::{NEW_SOCKET, SOCKETS, add, count},
+    maps::{NEW_SOCKET, READERS_SEEN, SOCKETS, add, count},
     space,
     stack::{self, Start},
     unwind::{Bounded, Loop, Rounds},
 };
 
-/// 1 where tracing programs have `bpf_get_socket_cookie` (Linux 5.12). Set when loading.
-#[unsafe(no_mangle)]
-static HAS_COOKIES: u32 = 0;
 /// 1 where there is `bpf_task_pt_regs` (Linux 5.15). Set when loading.
 #[unsafe(no_mangle)]
 static HAS_TASK_REGISTERS: u32 = 0;
@@ -53,20 +52,13 @@ static GFP_ARGUMENT: u32 = 0;
 /// `__GFP_DIRECT_RECLAIM` (include/linux/gfp_types.h): the caller may sleep.
 const MAY_SLEEP: u32 = 0x400;
 
-macro_rules! global {
-    ($name:ident) => {
-        // SAFETY: a global that user space sets before the object is loaded.
-        unsafe { core::ptr::read_volatile(&raw const $name) }
-    };
-}
-
 /// `sock_send_length`: a message was sent.
 #[btf_tracepoint(function = "sock_send_length")]
 pub fn socket_sent(context: BtfTracePointContext) -> i32 {
     // TP_PROTO(struct sock *sk, int ret, int flags)
     let (sock, result): (*mut c_void, i32) = (context.arg(0), context.arg(1));
     if result > 0 {
-        let _ = sent::<Loop>(sock, typed_key, result as u32);
+        let _ = sent::<Loop, Typed>(sock, result as u32);
     }
     0
 }
@@ -75,7 +67,7 @@ pub fn socket_sent(context: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sock_recv_length")]
 pub fn socket_received(context: BtfTracePointContext) -> i32 {
     // TP_PROTO(struct sock *sk, int ret, int flags)
-    let _ = received::<Loop>(context.arg(0), typed_key);
+    let _ = received::<Loop, Typed>(context.arg(0));
     0
 }
 
@@ -100,21 +92,21 @@ fn allocated_fentry<R: Rounds>(context: &FEntryContext) {
     // SAFETY: both versions of the function have three arguments and more.
     let flags = unsafe { flags_of(arguments.add(1), arguments.add(2)) };
     if flags as u32 & MAY_SLEEP != 0 {
-        let _ = sent::<R>(context.arg(0), typed_key, 0);
+        let _ = sent::<R, Typed>(context.arg(0), 0);
     }
 }
 
 /// `tcp_recvmsg`: somebody reads.
 #[fentry]
 pub fn socket_reads(context: FEntryContext) -> i32 {
-    let _ = received::<Loop>(context.arg(0), typed_key);
+    let _ = received::<Loop, Typed>(context.arg(0));
     0
 }
 
 /// The same for kernels without `bpf_loop`.
 #[fentry]
 pub fn socket_reads_bounded(context: FEntryContext) -> i32 {
-    let _ = received::<Bounded>(context.arg(0), typed_key);
+    let _ = received::<Bounded, Typed>(context.arg(0));
     0
 }
 
@@ -143,7 +135,7 @@ fn allocated_kprobe<R: Rounds>(context: &ProbeContext) {
         )
     };
     if flags as u32 & MAY_SLEEP != 0 {
-        let _ = sent::<R>(registers.first_argument() as *mut c_void, untyped_key, 0);
+        let _ = sent::<R, Untyped>(registers.first_argument() as *mut c_void, 0);
     }
 }
 
@@ -166,7 +158,7 @@ unsafe fn flags_of(second: *const u64, third: *const u64) -> u64 {
 #[kprobe]
 pub fn socket_reads_probe(context: ProbeContext) -> u32 {
     let sock = Registers::new(context.regs).first_argument();
-    let _ = received::<Loop>(sock as *mut c_void, untyped_key);
+    let _ = received::<Loop, Untyped>(sock as *mut c_void);
     0
 }
 
@@ -174,7 +166,7 @@ pub fn socket_reads_probe(context: ProbeContext) -> u32 {
 #[kprobe]
 pub fn socket_reads_probe_bounded(context: ProbeContext) -> u32 {
     let sock = Registers::new(context.regs).first_argument();
-    let _ = received::<Bounded>(sock as *mut c_void, untyped_key);
+    let _ = received::<Bounded, Untyped>(sock as *mut c_void);
     0
 }
 
@@ -205,21 +197,6 @@ fn known(sock: u64) -> Option<*mut SocketCalls> {
     SOCKETS.get_ptr_mut(key_of(sock)?)
 }
 
-/// What a socket is known by, where the verifier knows that it is one.
-#[inline(always)]
-fn typed_key(sock: *mut c_void) -> Option<u64> {
-    if global!(HAS_COOKIES) == 0 {
-        return untyped_key(sock);
-    }
-    // SAFETY: a socket, as the verifier knows.
-    Some(unsafe { bpf_get_socket_cookie(sock) })
-}
-
-#[inline(always)]
-fn untyped_key(sock: *mut c_void) -> Option<u64> {
-    key_of(sock as u64)
-}
-
 /// The record of a socket, made at its first call.
 #[inline(always)]
 fn calls_of(key: u64) -> Option<*mut SocketCalls> {
@@ -236,28 +213,21 @@ fn calls_of(key: u64) -> Option<*mut SocketCalls> {
 
 /// Bytes were sent, `size` of them already, or are about to be.
 #[inline(always)]
-fn sent<R: Rounds>(
-    sock: *mut c_void,
-    key: impl FnOnce(*mut c_void) -> Option<u64>,
-    size: u32,
-) -> Option<()> {
+fn sent<R: Rounds, A: Access>(sock: *mut c_void, size: u32) -> Option<()> {
     let control = open_gate()?;
     let space = space::current()?;
-    if !is_tcp(sock as u64) {
-        return None;
-    }
-    let calls = calls_of(key(sock)?)?;
-    let written = number(sock as u64, offset!(write_seq));
-    let queue = written.wrapping_sub(number(sock as u64, offset!(snd_una)));
+    let Stream { written, queue } = A::stream(sock)?;
+    let calls = calls_of(A::key(sock)?)?;
     // SAFETY: a map value; see `SocketCalls` for what two threads can do to each other.
     let calls = unsafe { &mut *calls };
     calls.space = space;
     calls.written = written;
-    if !calls.is_send_due(queue, written, now) {
+    if !calls.is_send_due(queue, written, control.now_mark, now) {
         return None;
     }
     let site = site::<R>(control, space, Source::Send, size)?;
     calls.sent_stack_time = now();
+    calls.sent_mark = control.now_mark;
     calls.queue_at_stack = queue;
     calls.written_at_stack = written;
     let last = calls.senders[calls.marks.wrapping_sub(1) as usize % MARKS];
@@ -274,22 +244,31 @@ fn sent<R: Rounds>(
 }
 
 #[inline(always)]
-fn received<R: Rounds>(
-    sock: *mut c_void,
-    key: impl FnOnce(*mut c_void) -> Option<u64>,
-) -> Option<()> {
+fn received<R: Rounds, A: Access>(sock: *mut c_void) -> Option<()> {
     let control = open_gate()?;
     let space = space::current()?;
-    if !is_tcp(sock as u64) {
+    let cookie = A::cookie(sock)?;
+    let recent = READERS_SEEN.get_ptr_mut(cookie as u32 % RECENT_READERS)?;
+    // SAFETY: a map value; see `RecentReader` for what two threads can do to each other.
+    let recent = unsafe { &mut *recent };
+    if recent.covers(cookie, space, control.now_mark) {
         return None;
     }
-    let calls = calls_of(key(sock)?)?;
+    A::stream(sock)?;
+    let calls = calls_of(A::key(sock)?)?;
     // SAFETY: as above.
     let calls = unsafe { &mut *calls };
     calls.space = space;
-    if calls.is_read_due(now) {
+    if calls.is_read_due(control.now_mark) {
         calls.reader = site::<R>(control, space, Source::Receive, 0)?;
-        calls.read_stack_time = now();
+        calls.read_mark = control.now_mark;
+    }
+    if cookie != 0 {
+        *recent = RecentReader {
+            cookie,
+            space,
+            mark: calls.read_mark,
+        };
     }
     Some(())
 }
