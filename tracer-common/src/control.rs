@@ -17,8 +17,9 @@ pub struct Control {
     /// blocks are stamped with. Ages are told in seconds, and asking the
     /// clock at each call would cost 60 ns.
     pub now_mark: u32,
-    /// Always zero.
-    pub reserved: u32,
+    /// 1: there is one target and no other will come, so that whoever runs in
+    /// another address space than the bound one is known to be a bystander.
+    pub is_alone: u32,
 }
 
 /// How many executable ranges of allocator code an address space may have: a

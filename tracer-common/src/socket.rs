@@ -236,8 +236,10 @@ pub struct SocketCalls {
     pub sent_stack_time: u64,
     /// The site that read last, 0 if none did.
     pub reader: u64,
-    /// `CLOCK_MONOTONIC` then, ns.
-    pub read_stack_time: u64,
+    /// [`crate::control::Control::now_mark`] then.
+    pub read_mark: u32,
+    /// The same when the last stack of a sender was taken.
+    pub sent_mark: u32,
     /// The site that accepted or connected, 0 if that was not seen.
     pub opener: u64,
     /// Times the socket came over the kernel's limits.
@@ -252,19 +254,27 @@ pub struct SocketCalls {
 
 /// Queues below this are marked seldom: they hold little that anyone will ask about.
 const SMALL_QUEUE: u32 = 16 << 10;
-/// Between two stacks of one socket's senders or readers, ns, where little is at stake.
-const SELDOM_NS: u64 = 4_000_000_000;
-/// And where the queue is not small.
+/// Between two stacks of one socket's senders or readers, where little is at stake, in
+/// the ledger's clock, ms: asking the kernel's at each message would cost 60 ns.
+const SELDOM_MS: u32 = 4_000;
+/// Between two where the queue is not small, ns.
 const OFTEN_NS: u64 = 10_000_000;
 
 impl SocketCalls {
     /// Whether a sender's stack is due, now that the queue holds `queue` bytes and
     /// `written` is where the next one goes: at first; when the queue has doubled;
     /// and from time to time, when an eighth of it is new. Everything else would cost
-    /// each message of a busy connection a stack.
+    /// each message of a busy connection a stack. `mark` is
+    /// [`crate::control::Control::now_mark`].
     #[inline(always)]
     #[must_use]
-    pub fn is_send_due(&self, queue: u32, written: u32, now: impl FnOnce() -> u64) -> bool {
+    pub fn is_send_due(
+        &self,
+        queue: u32,
+        written: u32,
+        mark: u32,
+        now: impl FnOnce() -> u64,
+    ) -> bool {
         if self.marks == 0 {
             return true;
         }
@@ -274,12 +284,10 @@ impl SocketCalls {
         if written.wrapping_sub(self.written_at_stack) < queue / 8 {
             return false;
         }
-        let period = if queue < SMALL_QUEUE {
-            SELDOM_NS
-        } else {
-            OFTEN_NS
-        };
-        now().wrapping_sub(self.sent_stack_time) >= period
+        if queue < SMALL_QUEUE {
+            return mark.wrapping_sub(self.sent_mark) >= SELDOM_MS;
+        }
+        now().wrapping_sub(self.sent_stack_time) >= OFTEN_NS
     }
 
     /// Whether there were more marks than are kept.
@@ -291,8 +299,8 @@ impl SocketCalls {
     /// Whether a reader's stack is due.
     #[inline(always)]
     #[must_use]
-    pub fn is_read_due(&self, now: impl FnOnce() -> u64) -> bool {
-        self.reader == 0 || now().wrapping_sub(self.read_stack_time) >= SELDOM_NS
+    pub const fn is_read_due(&self, mark: u32) -> bool {
+        self.reader == 0 || mark.wrapping_sub(self.read_mark) >= SELDOM_MS
     }
 
     /// What is known of the bytes from `acknowledged` to `written` of the stream: for
@@ -327,6 +335,32 @@ impl SocketCalls {
             (this.site, end.saturating_sub(place(&this)))
         });
         older.chain(marked).filter(|(_, bytes)| *bytes > 0)
+    }
+}
+
+/// How many [`RecentReader`]s there are, each for the cookies of one remainder.
+pub const RECENT_READERS: u32 = 1 << 12;
+
+/// A reader's stack that was taken a short while ago: what spares a busy socket's
+/// messages the look-up of its [`SocketCalls`]. Two threads that write one at the same
+/// time can cost a socket one stack, or spare it one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct RecentReader {
+    /// The socket's.
+    pub cookie: u64,
+    /// The reader's address space.
+    pub space: u32,
+    /// [`SocketCalls::read_mark`].
+    pub mark: u32,
+}
+
+impl RecentReader {
+    /// Whether a read of this socket in this address space tells nothing new.
+    #[inline(always)]
+    #[must_use]
+    pub const fn covers(&self, cookie: u64, space: u32, mark: u32) -> bool {
+        self.cookie == cookie && self.space == space && mark.wrapping_sub(self.mark) < SELDOM_MS
     }
 }
 

@@ -15,7 +15,7 @@ use tracer_common::{
     javascript::Identity,
     ledger::{Block, BlockKey},
     site::Site,
-    socket::{PendingAccounts, SocketCalls},
+    socket::{PendingAccounts, RECENT_READERS, RecentReader, SocketCalls},
     unwind::{
         code::{Chunk, Page, SpaceCode},
         row::{SPECIALS_MAX, Special},
@@ -107,6 +107,10 @@ pub static FUNCTIONS_SEEN: RingBuf = RingBuf::with_byte_size(1 << 21, 0);
 #[map]
 pub static SOCKETS: HashMap<u64, SocketCalls> =
     HashMap::with_max_entries(1 << 18, BPF_F_NO_PREALLOC);
+
+/// Readers whose stacks were taken a short while ago, by the socket's cookie.
+#[map]
+pub static READERS_SEEN: Array<RecentReader> = Array::with_max_entries(RECENT_READERS, 0);
 
 /// What a new socket's record is copied from.
 #[map]

@@ -1,6 +1,7 @@
 //! Sockets: reading the kernel's structures. What iterators tell is `iterate`'s, who
 //! sends and reads `calls`', the memory that TCP takes `accounting`'s.
 
+mod access;
 mod accounting;
 mod calls;
 mod iterate;
@@ -31,6 +32,15 @@ macro_rules! offset {
     };
 }
 use offset;
+
+/// A global, as the loader set it.
+macro_rules! global {
+    ($name:ident) => {
+        // SAFETY: a global that user space sets before the object is loaded.
+        unsafe { core::ptr::read_volatile(&raw const $name) }
+    };
+}
+use global;
 
 /// A member of a kernel structure; `None` also where this kernel has none.
 #[inline(always)]

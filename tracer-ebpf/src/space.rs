@@ -14,7 +14,7 @@ use aya_ebpf::{
     },
 };
 
-use crate::maps::{FIRST_SPACE, SPACES, TARGETS};
+use crate::maps::{CONTROL, FIRST_SPACE, SPACES, TARGETS};
 
 /// Offset of `mm` in `struct task_struct`, from the kernel's BTF. Set when loading.
 #[unsafe(no_mangle)]
@@ -31,6 +31,10 @@ pub fn current() -> Option<u32> {
     let first = FIRST_SPACE.get(0)?;
     if first.mm == mm {
         return Some(first.space as u32);
+    }
+    // Most hits of the tracepoints are bystanders': two look-ups less for them.
+    if first.mm != 0 && CONTROL.get(0)?.is_alone != 0 {
+        return None;
     }
     // SAFETY: values are only ever inserted and removed whole.
     if let Some(space) = unsafe { SPACES.get(mm) } {

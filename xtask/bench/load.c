@@ -6,6 +6,10 @@
 //   rate R SECONDS          R pairs a second
 //   maps N                  N mappings of 64 KiB, touched and unmapped; answers as pairs
 //   calls N                 N system calls that do nothing; answers as pairs
+//   echo CONNECTIONS N      N messages sent to and fro on TCP connections; answers as
+//                           pairs, the CPU time of both ends
+#include "echo.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +125,7 @@ int main(int count, char **arguments) {
     if (count < 3) return 2;
     char line[16];
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!strcmp(arguments[1], "echo")) echo_start(atoi(arguments[2]), atol(arguments[3]));
     printf("up\n");
     while (fgets(line, sizeof line, stdin)) {
         if (!strcmp(arguments[1], "pairs")) {
@@ -131,6 +136,8 @@ int main(int count, char **arguments) {
             run_calls(atoi(arguments[2]), arguments[1][0] == 'm');
         } else if (!strcmp(arguments[1], "heap")) {
             run_heap(atol(arguments[2]));
+        } else if (!strcmp(arguments[1], "echo")) {
+            echo_run();
         } else if (!strcmp(arguments[1], "live")) {
             for (int i = 0; i < atoi(arguments[2]); i++) {
                 void *volatile kept = malloc(48);

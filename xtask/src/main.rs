@@ -36,7 +36,7 @@ enum Command {
         /// Measure each thing once, to see that it works. Writes nothing.
         #[arg(long)]
         quick: bool,
-        /// Only these: pair, mixed, peers, threads, allocators, node, mappings, follow, daemon, heap, memory, latency. Writes nothing.
+        /// Only these: pair, mixed, tables, peers, threads, allocators, node, mappings, follow, daemon, memory, heap, sockets, latency. Writes nothing.
         names: Vec<String>,
     },
     /// Get the C libraries of newer Debians into target/libc, for the suite.

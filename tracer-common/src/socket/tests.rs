@@ -43,15 +43,38 @@ fn numbers_wrap() {
 #[test]
 fn stacks_are_due_when_they_tell_something() {
     let mut calls = SocketCalls::default();
-    assert!(calls.is_send_due(0, 0, || unreachable!()));
+    assert!(calls.is_send_due(0, 0, 0, || unreachable!()));
     calls.marks = 1;
     calls.queue_at_stack = 100_000;
     calls.written_at_stack = 100_000;
-    assert!(calls.is_send_due(300_000, 300_000, || unreachable!()));
-    assert!(!calls.is_send_due(100_000, 101_000, || unreachable!()));
-    assert!(!calls.is_send_due(100_000, 200_000, || OFTEN_NS - 1));
-    assert!(calls.is_send_due(100_000, 200_000, || OFTEN_NS));
-    assert!(!calls.is_send_due(1000, 200_000, || OFTEN_NS));
+    calls.sent_mark = 500;
+    assert!(calls.is_send_due(300_000, 300_000, 500, || unreachable!()));
+    assert!(!calls.is_send_due(100_000, 101_000, 500, || unreachable!()));
+    assert!(!calls.is_send_due(100_000, 200_000, 500, || OFTEN_NS - 1));
+    assert!(calls.is_send_due(100_000, 200_000, 500, || OFTEN_NS));
+    assert!(!calls.is_send_due(1000, 200_000, 4499, || unreachable!()));
+    assert!(calls.is_send_due(1000, 200_000, 4500, || unreachable!()));
+}
+
+/// The first reader's stack is taken, and then one every four seconds; in between
+/// only another process's reads of the same socket are looked at.
+#[test]
+fn readers_are_seen_now_and_then() {
+    let mut calls = SocketCalls::default();
+    assert!(calls.is_read_due(0));
+    calls.reader = 7;
+    calls.read_mark = u32::MAX;
+    assert!(!calls.is_read_due(3998));
+    assert!(calls.is_read_due(3999));
+    let recent = RecentReader {
+        cookie: 5,
+        space: 1,
+        mark: u32::MAX,
+    };
+    assert!(recent.covers(5, 1, 3998));
+    assert!(!recent.covers(5, 1, 3999));
+    assert!(!recent.covers(5, 2, 0));
+    assert!(!recent.covers(6, 1, 0));
 }
 
 /// Calls return in the order opposite to that in which they were entered; too many

@@ -14,8 +14,7 @@ use aya_ebpf::{
     EbpfContext as _,
     bindings::{BPF_NOEXIST, pt_regs},
     helpers::generated::{
-        bpf_get_current_task, bpf_get_current_task_btf, bpf_get_socket_cookie, bpf_ktime_get_ns,
-        bpf_task_pt_regs,
+        bpf_get_current_task, bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs,
     },
     macros::{btf_tracepoint, fentry, kprobe, raw_tracepoint},
     programs::{BtfTracePointContext, FEntryContext, ProbeContext, RawTracePointContext},
@@ -26,23 +25,23 @@ use tracer_common::{
     counter::Counter,
     function::{Function, Shape},
     ledger::Block,
-    socket::{KEY_IS_INODE, MARKS, Mark, SocketCalls},
+    socket::{KEY_IS_INODE, MARKS, Mark, RECENT_READERS, RecentReader, SocketCalls},
     source::Source,
 };
 
-use super::{fill_ends, is_tcp, key_of, member, number, offset};
+use super::{
+    access::{Access, Stream, Typed, Untyped},
+    fill_ends, global, is_tcp, key_of, member, number, offset,
+};
 use crate::{
     arch::{Entered, KERNEL_STACK, Registers},
     heap::{open_gate, thread_calls},
-    maps::{NEW_SOCKET, SOCKETS, add, count},
+    maps::{NEW_SOCKET, READERS_SEEN, SOCKETS, add, count},
     space,
     stack::{self, Start},
     unwind::{Bounded, Loop, Rounds},
 };
 
-/// 1 where tracing programs have `bpf_get_socket_cookie` (Linux 5.12). Set when loading.
-#[unsafe(no_mangle)]
-static HAS_COOKIES: u32 = 0;
 /// 1 where there is `bpf_task_pt_regs` (Linux 5.15). Set when loading.
 #[unsafe(no_mangle)]
 static HAS_TASK_REGISTERS: u32 = 0;
@@ -52,17 +51,10 @@ static GFP_ARGUMENT: u32 = 0;
 
 /// It was looked at and stays where it is.
 const MSG_PEEK: i32 = 2;
-/// `TCP_SYN_SENT`: what is allocated then is for the handshake.
+/// `TCP_SYN_SENT`.
 const STATE_SYN_SENT: u8 = 2;
 /// `__GFP_DIRECT_RECLAIM` (include/linux/gfp_types.h): the caller may sleep.
 const MAY_SLEEP: u32 = 0x400;
-
-macro_rules! global {
-    ($name:ident) => {
-        // SAFETY: a global that user space sets before the object is loaded.
-        unsafe { core::ptr::read_volatile(&raw const $name) }
-    };
-}
 
 /// `sock_send_length`: a message was sent.
 #[btf_tracepoint(function = "sock_send_length")]
@@ -70,7 +62,7 @@ pub fn socket_sent(context: BtfTracePointContext) -> i32 {
     // TP_PROTO(struct sock *sk, int ret, int flags)
     let (sock, result): (*mut c_void, i32) = (context.arg(0), context.arg(1));
     if result > 0 {
-        let _ = sent::<Loop>(sock, typed_key, result as u32);
+        let _ = sent::<Loop, Typed>(sock, result as u32);
     }
     0
 }
@@ -81,7 +73,7 @@ pub fn socket_received(context: BtfTracePointContext) -> i32 {
     // TP_PROTO(struct sock *sk, int ret, int flags)
     let (result, flags): (i32, i32) = (context.arg(1), context.arg(2));
     if result > 0 && flags & MSG_PEEK == 0 {
-        let _ = received::<Loop>(context.arg(0), typed_key);
+        let _ = received::<Loop, Typed>(context.arg(0));
     }
     0
 }
@@ -90,7 +82,7 @@ pub fn socket_received(context: BtfTracePointContext) -> i32 {
 /// being sent.
 #[fentry]
 pub fn socket_allocated(context: FEntryContext) -> i32 {
-    allocated_fentry::<Loop>(&context, typed_key);
+    allocated_fentry::<Loop, Typed>(&context);
     0
 }
 
@@ -98,34 +90,32 @@ pub fn socket_allocated(context: FEntryContext) -> i32 {
 #[fentry]
 pub fn socket_allocated_bounded(context: FEntryContext) -> i32 {
     // With the other key it would need more stack than there is.
-    allocated_fentry::<Bounded>(&context, untyped_key);
+    allocated_fentry::<Bounded, Untyped>(&context);
     0
 }
 
 #[inline(always)]
-fn allocated_fentry<R: Sites>(
-    context: &FEntryContext,
-    key: impl FnOnce(*mut c_void) -> Option<u64>,
-) {
+fn allocated_fentry<R: Sites, A: Access>(context: &FEntryContext) {
     let arguments: *const u64 = context.as_ptr().cast();
     // SAFETY: both versions of the function have three arguments and more.
     let flags = unsafe { flags_of(arguments.add(1), arguments.add(2)) };
-    if flags as u32 & MAY_SLEEP != 0 {
-        let _ = sent::<R>(context.arg(0), key, 0);
+    let sock: *mut c_void = context.arg(0);
+    if flags as u32 & MAY_SLEEP != 0 && !is_connecting(sock) {
+        let _ = sent::<R, A>(sock, 0);
     }
 }
 
 /// `tcp_recvmsg`: somebody reads.
 #[fentry]
 pub fn socket_reads(context: FEntryContext) -> i32 {
-    let _ = received::<Loop>(context.arg(0), typed_key);
+    let _ = received::<Loop, Typed>(context.arg(0));
     0
 }
 
 /// The same for kernels without `bpf_loop`.
 #[fentry]
 pub fn socket_reads_bounded(context: FEntryContext) -> i32 {
-    let _ = received::<Bounded>(context.arg(0), untyped_key);
+    let _ = received::<Bounded, Untyped>(context.arg(0));
     0
 }
 
@@ -153,9 +143,16 @@ fn allocated_kprobe<R: Sites>(context: &ProbeContext) {
             &raw const (*context.regs).rdx,
         )
     };
-    if flags as u32 & MAY_SLEEP != 0 {
-        let _ = sent::<R>(registers.first_argument() as *mut c_void, untyped_key, 0);
+    let sock = registers.first_argument() as *mut c_void;
+    if flags as u32 & MAY_SLEEP != 0 && !is_connecting(sock) {
+        let _ = sent::<R, Untyped>(sock, 0);
     }
+}
+
+/// What is allocated then is for the handshake.
+#[inline(always)]
+fn is_connecting(sock: *mut c_void) -> bool {
+    member(sock as u64, offset!(state)) == Some(STATE_SYN_SENT)
 }
 
 /// The allocator's `gfp_t`. Both are read: the verifier allows no reading of either.
@@ -177,7 +174,7 @@ unsafe fn flags_of(second: *const u64, third: *const u64) -> u64 {
 #[kprobe]
 pub fn socket_reads_probe(context: ProbeContext) -> u32 {
     let sock = Registers::new(context.regs).first_argument();
-    let _ = received::<Loop>(sock as *mut c_void, untyped_key);
+    let _ = received::<Loop, Untyped>(sock as *mut c_void);
     0
 }
 
@@ -185,7 +182,7 @@ pub fn socket_reads_probe(context: ProbeContext) -> u32 {
 #[kprobe]
 pub fn socket_reads_probe_bounded(context: ProbeContext) -> u32 {
     let sock = Registers::new(context.regs).first_argument();
-    let _ = received::<Bounded>(sock as *mut c_void, untyped_key);
+    let _ = received::<Bounded, Untyped>(sock as *mut c_void);
     0
 }
 
@@ -214,21 +211,6 @@ pub fn socket_receive_full(context: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn known(sock: u64) -> Option<*mut SocketCalls> {
     SOCKETS.get_ptr_mut(key_of(sock)?)
-}
-
-/// What a socket is known by, where the verifier knows that it is one.
-#[inline(always)]
-fn typed_key(sock: *mut c_void) -> Option<u64> {
-    if global!(HAS_COOKIES) == 0 {
-        return untyped_key(sock);
-    }
-    // SAFETY: a socket, as the verifier knows.
-    Some(unsafe { bpf_get_socket_cookie(sock) })
-}
-
-#[inline(always)]
-fn untyped_key(sock: *mut c_void) -> Option<u64> {
-    key_of(sock as u64)
 }
 
 /// The record of a socket, made at its first call.
@@ -260,31 +242,21 @@ fn new_calls(key: u64, sock: u64) {
 
 /// Bytes were sent, `size` of them already, or are about to be.
 #[inline(always)]
-fn sent<R: Sites>(
-    sock: *mut c_void,
-    key: impl FnOnce(*mut c_void) -> Option<u64>,
-    size: u32,
-) -> Option<()> {
+fn sent<R: Sites, A: Access>(sock: *mut c_void, size: u32) -> Option<()> {
     let control = open_gate()?;
     let space = space::current()?;
-    if !is_tcp(sock as u64) {
-        return None;
-    }
-    if member(sock as u64, offset!(state)) == Some(STATE_SYN_SENT) {
-        return None;
-    }
-    let calls = calls_of(key(sock)?, sock as u64)?;
-    let written = number(sock as u64, offset!(write_seq));
-    let queue = written.wrapping_sub(number(sock as u64, offset!(snd_una)));
+    let Stream { written, queue } = A::stream(sock)?;
+    let calls = calls_of(A::key(sock)?, sock as u64)?;
     // SAFETY: a map value; see `SocketCalls` for what two threads can do to each other.
     let calls = unsafe { &mut *calls };
     calls.space = space;
     calls.written = written;
-    if !calls.is_send_due(queue, written, now) {
+    if !calls.is_send_due(queue, written, control.now_mark, now) {
         return None;
     }
     let site = R::site(control, space, Source::Send)?;
     calls.sent_stack_time = now();
+    calls.sent_mark = control.now_mark;
     calls.queue_at_stack = queue;
     calls.written_at_stack = written;
     let last = calls.senders[calls.marks.wrapping_sub(1) as usize % MARKS];
@@ -301,22 +273,31 @@ fn sent<R: Sites>(
 }
 
 #[inline(always)]
-fn received<R: Sites>(
-    sock: *mut c_void,
-    key: impl FnOnce(*mut c_void) -> Option<u64>,
-) -> Option<()> {
+fn received<R: Sites, A: Access>(sock: *mut c_void) -> Option<()> {
     let control = open_gate()?;
     let space = space::current()?;
-    if !is_tcp(sock as u64) {
+    let cookie = A::cookie(sock)?;
+    let recent = READERS_SEEN.get_ptr_mut(cookie as u32 % RECENT_READERS)?;
+    // SAFETY: a map value; see `RecentReader` for what two threads can do to each other.
+    let recent = unsafe { &mut *recent };
+    if recent.covers(cookie, space, control.now_mark) {
         return None;
     }
-    let calls = calls_of(key(sock)?, sock as u64)?;
+    A::stream(sock)?;
+    let calls = calls_of(A::key(sock)?, sock as u64)?;
     // SAFETY: as above.
     let calls = unsafe { &mut *calls };
     calls.space = space;
-    if calls.is_read_due(now) {
+    if calls.is_read_due(control.now_mark) {
         calls.reader = R::site(control, space, Source::Receive)?;
-        calls.read_stack_time = now();
+        calls.read_mark = control.now_mark;
+    }
+    if cookie != 0 {
+        *recent = RecentReader {
+            cookie,
+            space,
+            mark: calls.read_mark,
+        };
     }
     Some(())
 }

@@ -198,6 +198,7 @@ impl Session {
             self.start = Moment::now();
         }
         self.control.gate = 1;
+        self.control.is_alone = u32::from(self.spaces.len() <= 1 && !self.follow.is_on);
         self.kernel.set_control(&self.control)?;
         // What was mapped while the gate was shut nobody has told.
         if self.watch.is_some() {

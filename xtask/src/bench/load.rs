@@ -1,4 +1,4 @@
-//! `xtask/bench/load.c`, the program under trace, built with frame pointers.
+//! `xtask/bench/load.c` (with `echo.c`), the program under trace, built with frame pointers.
 
 use std::{
     path::{Path, PathBuf},
@@ -92,11 +92,17 @@ pub fn compile(compiler: &str, root: &Path, program: &Path) -> anyhow::Result<()
             "-fno-optimize-sibling-calls",
             "-fno-builtin",
         ])
-        .arg(root.join("xtask/bench/load.c"))
+        .args([
+            root.join("xtask/bench/load.c"),
+            root.join("xtask/bench/echo.c"),
+        ])
         .arg("-o")
         .arg(program)
         .status()
         .with_context(|| compiler.to_owned())?;
-    ensure!(status.success(), "xtask/bench/load.c does not compile");
+    ensure!(
+        status.success(),
+        "xtask/bench/load.c with echo.c does not compile"
+    );
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 /// The middle of some numbers.
 pub fn median(mut numbers: Vec<f64>) -> f64 {
@@ -25,6 +25,17 @@ pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
         }
     }
     Ok(seconds)
+}
+
+/// User and system CPU time of all children waited for so far, seconds.
+pub fn children_cpu_seconds() -> anyhow::Result<f64> {
+    // SAFETY: integers only, for which all bytes 0 are a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one such structure.
+    let result = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    ensure!(result == 0, "getrusage failed");
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    Ok(seconds(usage.ru_utime) + seconds(usage.ru_stime))
 }
 
 /// Kernel memory of a process's BPF maps, bytes, as the kernel accounts it.

@@ -16,6 +16,7 @@ mod page;
 mod pair;
 mod peers;
 pub mod processes;
+mod sockets;
 mod tables;
 mod threads;
 mod tracer;
@@ -61,6 +62,7 @@ const BENCHMARKS: &[(&str, Measure)] = &[
     ("daemon", daemon::run),
     ("memory", memory::run),
     ("heap", heap::run),
+    ("sockets", sockets::run),
     ("latency", latency::run),
 ];
 

@@ -29,7 +29,7 @@ const FILES: &str = "sockets_files";
 const BYTES_MAX: u64 = 512 << 20;
 
 /// The maps are not used here; the object cannot be loaded without.
-const UNUSED_MAPS: [&str; 16] = [
+const UNUSED_MAPS: [&str; 17] = [
     "LEDGER",
     "SITES",
     "THREADS",
@@ -43,6 +43,7 @@ const UNUSED_MAPS: [&str; 16] = [
     "TABLE_USES",
     "FUNCTIONS",
     "SOCKETS",
+    "READERS_SEEN",
     "ACCOUNTING",
     "NEW_THREAD",
     "NEW_SOCKET",

@@ -1,0 +1,2 @@
+void echo_start(int connections, long messages);
+void echo_run(void);
