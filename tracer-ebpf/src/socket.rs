@@ -5,6 +5,7 @@ mod access;
 mod accounting;
 mod calls;
 mod iterate;
+mod pressure;
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use tracer_common::socket::{Ends, KEY_IS_INODE, NO_MEMBER, SocketOffsets, TCP};

@@ -16,8 +16,8 @@ use aya_ebpf::{
     helpers::generated::{
         bpf_get_current_task, bpf_get_current_task_btf, bpf_ktime_get_ns, bpf_task_pt_regs,
     },
-    macros::{btf_tracepoint, fentry, kprobe, raw_tracepoint},
-    programs::{BtfTracePointContext, FEntryContext, ProbeContext, RawTracePointContext},
+    macros::{btf_tracepoint, fentry, kprobe},
+    programs::{BtfTracePointContext, FEntryContext, ProbeContext},
 };
 use tracer_common::{
     call::Call,
@@ -36,7 +36,7 @@ use super::{
 use crate::{
     arch::{Entered, KERNEL_STACK, Registers},
     heap::{open_gate, thread_calls},
-    maps::{NEW_SOCKET, READERS_SEEN, SOCKETS, add, count},
+    maps::{NEW_SOCKET, READERS_SEEN, SOCKETS, count},
     space,
     stack::{self, Start},
     unwind::{Bounded, Loop, Rounds},
@@ -184,33 +184,6 @@ pub fn socket_reads_probe_bounded(context: ProbeContext) -> u32 {
     let sock = Registers::new(context.regs).first_argument();
     let _ = received::<Bounded, Untyped>(sock as *mut c_void);
     0
-}
-
-/// `sock_exceed_buf_limit`: a socket asked for more than the host allows.
-#[raw_tracepoint(tracepoint = "sock_exceed_buf_limit")]
-pub fn socket_limit_exceeded(context: RawTracePointContext) -> i32 {
-    // TP_PROTO(struct sock *sk, struct proto *prot, long allocated, int kind)
-    if let Some(calls) = known(context.arg(0)) {
-        // SAFETY: a map value.
-        unsafe { add(&raw mut (*calls).limit_exceeded, 1) };
-    }
-    0
-}
-
-/// `sock_rcvqueue_full`: there was no room for what came.
-#[raw_tracepoint(tracepoint = "sock_rcvqueue_full")]
-pub fn socket_receive_full(context: RawTracePointContext) -> i32 {
-    // TP_PROTO(struct sock *sk, struct sk_buff *skb)
-    if let Some(calls) = known(context.arg(0)) {
-        // SAFETY: a map value.
-        unsafe { add(&raw mut (*calls).receive_queue_full, 1) };
-    }
-    0
-}
-
-#[inline(always)]
-fn known(sock: u64) -> Option<*mut SocketCalls> {
-    SOCKETS.get_ptr_mut(key_of(sock)?)
 }
 
 /// The record of a socket, made at its first call.
