@@ -49,6 +49,9 @@ const RETURN_WORDS: usize = 6;
 pub trait Rounds: Sized {
     /// See [`Environment::TELLS_FUNCTIONS`].
     const TELLS_FUNCTIONS: bool;
+    /// Whether it is told who accepted and connected sockets: the verifier would
+    /// follow the turns of a bounded loop twice for it.
+    const TELLS_OPENERS: bool;
     /// Walks on until the end. `walking` lives on the program's stack.
     fn walk(walking: &mut Walking<Self>);
 }
@@ -72,6 +75,7 @@ pub struct Walking<R> {
 
 impl Rounds for Loop {
     const TELLS_FUNCTIONS: bool = true;
+    const TELLS_OPENERS: bool = true;
 
     #[inline(always)]
     fn walk(walking: &mut Walking<Self>) {
@@ -89,6 +93,7 @@ impl Rounds for Loop {
 
 impl Rounds for Bounded {
     const TELLS_FUNCTIONS: bool = false;
+    const TELLS_OPENERS: bool = false;
 
     #[inline(always)]
     fn walk(walking: &mut Walking<Self>) {

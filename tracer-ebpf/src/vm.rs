@@ -82,14 +82,14 @@ fn returned<R: Rounds>(context: RawTracePointContext) {
     // SAFETY: faults are handled by the helper.
     let call = unsafe { bpf_probe_read_kernel(&raw const (*registers).orig_rax) };
     if let Ok(call) = call
-        && is_of_interest(call)
+        && (is_mapping_call(call) || (R::TELLS_OPENERS && opens_socket(call)))
     {
         let _ = left::<R>(call, registers, context.arg(1));
     }
 }
 
 #[inline(always)]
-const fn is_of_interest(call: u64) -> bool {
+const fn is_mapping_call(call: u64) -> bool {
     matches!(
         call,
         system_call::MMAP
@@ -97,9 +97,14 @@ const fn is_of_interest(call: u64) -> bool {
             | system_call::MREMAP
             | system_call::MPROTECT
             | system_call::BRK
-            | system_call::CONNECT
-            | system_call::ACCEPT
-            | system_call::ACCEPT4
+    )
+}
+
+#[inline(always)]
+const fn opens_socket(call: u64) -> bool {
+    matches!(
+        call,
+        system_call::CONNECT | system_call::ACCEPT | system_call::ACCEPT4
     )
 }
 
@@ -151,10 +156,10 @@ fn left<R: Rounds>(call: u64, registers: *const pt_regs, result: u64) -> Option<
         ..MappingEvent::default()
     };
     let (kind, source) = match call {
-        system_call::ACCEPT | system_call::ACCEPT4 if !failed => {
+        system_call::ACCEPT | system_call::ACCEPT4 if R::TELLS_OPENERS && !failed => {
             (MappingKind::Opened, Some(Source::Accept))
         }
-        system_call::CONNECT if !failed || result == IN_PROGRESS => {
+        system_call::CONNECT if R::TELLS_OPENERS && (!failed || result == IN_PROGRESS) => {
             event.start = first;
             (MappingKind::Opened, Some(Source::Connect))
         }
@@ -190,7 +195,7 @@ fn left<R: Rounds>(call: u64, registers: *const pt_regs, result: u64) -> Option<
         Some(source) => add_origin::<R>(&mut event, registers, kind, source)?,
         None => event.kind = kind as u32,
     }
-    if event.kind == MappingKind::Opened as u32 {
+    if R::TELLS_OPENERS && event.kind == MappingKind::Opened as u32 {
         socket::opened(event.start, event.space, event.site);
         return Some(());
     }

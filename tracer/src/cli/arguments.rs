@@ -164,10 +164,16 @@ impl Trace {
             follow,
             mappings: !self.no_mappings,
             heaps: !self.no_heap,
-            sockets: !self.no_sockets,
+            sockets: !self.no_sockets && !leaves_sockets(),
             socket_probes: self.socket_probes.choice(),
         }
     }
+}
+
+/// In debug builds if `MEMTRACE_NO_SOCKETS` is set: an emulated kernel takes seconds at
+/// each start for what sockets need, also in tests of other things.
+fn leaves_sockets() -> bool {
+    cfg!(debug_assertions) && std::env::var_os("MEMTRACE_NO_SOCKETS").is_some()
 }
 
 /// `--socket-probes`.

@@ -60,6 +60,9 @@ pub fn of(
     if sockets.probes() != Probes::None && session.watch.is_none() {
         notes.push("Who accepted and connected is not known: mapping calls were not watched (--no-mappings), and it is told by the same probes.".to_owned());
     }
+    if sockets.probes() != Probes::None && !session.kernel.tells_functions() {
+        notes.push("Who accepted and connected is not known on this kernel, which has no bpf_loop (Linux 5.17).".to_owned());
+    }
     let full = count_of(&counts, Counter::SocketTableFull).calls;
     if full > 0 {
         notes.push(format!(

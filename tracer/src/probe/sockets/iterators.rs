@@ -100,6 +100,10 @@ impl SocketIterators {
             (program.load(iterates, &types))
                 .map_err(|error| ProbeError::Load(format!("{name}: {}", chain(&error))))?;
         }
+        // The programs do without.
+        for map in UNUSED_MAPS.iter().chain(&UNUSED_RINGS) {
+            drop(ebpf.take_map(map));
+        }
         Ok(Self { ebpf, accept })
     }
 
