@@ -111,6 +111,28 @@ pub enum State {
     Closing,
 }
 
+impl State {
+    /// The state with the kernel's number. A socket that is bound and no more
+    /// (`TCP_BOUND_INACTIVE`, 13, which only sock_diag tells) is closed.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            1 => Self::Established,
+            2 => Self::SynSent,
+            3 | 12 => Self::SynReceived,
+            4 => Self::FinWait1,
+            5 => Self::FinWait2,
+            6 => Self::TimeWait,
+            7 | 13 => Self::Close,
+            8 => Self::CloseWait,
+            9 => Self::LastAck,
+            10 => Self::Listen,
+            11 => Self::Closing,
+            _ => return None,
+        })
+    }
+}
+
 /// Whose a socket is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]

@@ -138,29 +138,14 @@ impl Told {
 /// A connection that nobody has accepted, or that is being made.
 fn is_waiting(record: &SocketRecord) -> bool {
     record.flags & (FLAG_DEAD | FLAG_HAS_FILE) == 0
-        && !matches!(state_of(record), Some(State::Listen | State::Close) | None)
-}
-
-fn state_of(record: &SocketRecord) -> Option<State> {
-    // include/net/tcp_states.h
-    Some(match record.state {
-        1 => State::Established,
-        2 => State::SynSent,
-        3 | 12 => State::SynReceived,
-        4 => State::FinWait1,
-        5 => State::FinWait2,
-        6 => State::TimeWait,
-        7 => State::Close,
-        8 => State::CloseWait,
-        9 => State::LastAck,
-        10 => State::Listen,
-        11 => State::Closing,
-        _ => return None,
-    })
+        && !matches!(
+            State::from_number(record.state),
+            Some(State::Listen | State::Close) | None
+        )
 }
 
 fn socket(record: &SocketRecord, kind: Kind, place: Place, tick: Duration) -> Option<Socket> {
-    let state = state_of(record)?;
+    let state = State::from_number(record.state)?;
     // A refcount that begins at one (`sk_wmem_alloc_get`, include/net/sock.h).
     let transmit_bytes = u64::from(record.send_allocated.saturating_sub(1));
     let memory = Memory {

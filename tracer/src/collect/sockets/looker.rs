@@ -177,9 +177,7 @@ fn calls_by_cookie(
         .collect();
     let of = |socket: &Socket| {
         let early = match socket.inode {
-            0 => by_ends
-                .get(&(socket.namespace, (socket.local, socket.peer)))
-                .copied(),
+            0 => by_ends.get(&between(socket)).copied(),
             inode => raw.get(&(inode | KEY_IS_INODE)),
         };
         match (raw.get(&socket.cookie), early) {

@@ -80,7 +80,7 @@ fn read(entry: &[u8], kind: Kind, namespace: u32) -> Option<(Socket, u8)> {
     let (header, rest) = entry.split_first_chunk::<ENTRY>()?;
     let [family, state, timer, _retransmits, ..] = *header;
     let state = match kind {
-        Kind::Tcp => self::state(state)?,
+        Kind::Tcp => State::from_number(u32::from(state))?,
         _ if state == 1 => State::Established,
         _ => State::Close,
     };
@@ -145,24 +145,6 @@ fn address(
         }
         _ => None,
     }
-}
-
-/// include/net/tcp_states.h
-fn state(number: u8) -> Option<State> {
-    Some(match number {
-        1 => State::Established,
-        2 => State::SynSent,
-        3 | 12 => State::SynReceived,
-        4 => State::FinWait1,
-        5 => State::FinWait2,
-        6 => State::TimeWait,
-        7 | 13 => State::Close,
-        8 => State::CloseWait,
-        9 => State::LastAck,
-        10 => State::Listen,
-        11 => State::Closing,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
