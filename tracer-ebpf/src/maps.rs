@@ -15,7 +15,7 @@ use tracer_common::{
     javascript::Identity,
     ledger::{Block, BlockKey},
     site::Site,
-    socket::{PendingAccounts, RECENT_READERS, RecentReader, SocketCalls},
+    socket::{PendingAccounts, RECENT_CALLS, RecentReader, RecentSender, SocketCalls},
     unwind::{
         code::{Chunk, Page, SpaceCode},
         row::{SPECIALS_MAX, Special},
@@ -110,7 +110,11 @@ pub static SOCKETS: HashMap<u64, SocketCalls> =
 
 /// Readers whose stacks were taken a short while ago, by the socket's cookie.
 #[map]
-pub static READERS_SEEN: Array<RecentReader> = Array::with_max_entries(RECENT_READERS, 0);
+pub static READERS_SEEN: Array<RecentReader> = Array::with_max_entries(RECENT_CALLS, 0);
+
+/// Senders, the same.
+#[map]
+pub static SENDERS_SEEN: Array<RecentSender> = Array::with_max_entries(RECENT_CALLS, 0);
 
 /// What a new socket's record is copied from.
 #[map]

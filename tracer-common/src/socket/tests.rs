@@ -109,3 +109,26 @@ proptest! {
         prop_assert_eq!(sum, 6000 - acknowledged);
     }
 }
+
+proptest! {
+    /// What the short-cut passes over, the record would have passed over too.
+    #[test]
+    fn no_short_cut_past_a_stack_that_is_due(
+        queue_then in 0..100_000_u32, queue in 0..100_000_u32,
+        later in 0..10_000_u32, sent_since in any::<u32>(),
+    ) {
+        let calls = SocketCalls {
+            marks: 1,
+            queue_at_stack: queue_then,
+            written_at_stack: 7,
+            sent_mark: 500,
+            ..SocketCalls::default()
+        };
+        let recent = RecentSender { cookie: 3, space: 1, mark: 500, queue: queue_then, reserved: 0 };
+        let written = sent_since.wrapping_add(7);
+        if recent.covers(3, 1, 500 + later, queue) {
+            prop_assert!(!calls.is_send_due(queue, written, 500 + later, || u64::MAX));
+        }
+        prop_assert!(!recent.covers(4, 1, 500, 0) && !recent.covers(3, 2, 500, 0));
+    }
+}

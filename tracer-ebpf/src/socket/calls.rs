@@ -25,7 +25,7 @@ use tracer_common::{
     counter::Counter,
     function::{Function, Shape},
     ledger::Block,
-    socket::{KEY_IS_INODE, MARKS, Mark, RECENT_READERS, RecentReader, SocketCalls},
+    socket::{KEY_IS_INODE, MARKS, Mark, RECENT_CALLS, RecentReader, RecentSender, SocketCalls},
     source::Source,
 };
 
@@ -36,7 +36,7 @@ use super::{
 use crate::{
     arch::{Entered, KERNEL_STACK, Registers},
     heap::{open_gate, thread_calls},
-    maps::{NEW_SOCKET, READERS_SEEN, SOCKETS, count},
+    maps::{NEW_SOCKET, READERS_SEEN, SENDERS_SEEN, SOCKETS, count},
     space,
     stack::{self, Start},
     unwind::{Bounded, Loop, Rounds},
@@ -219,30 +219,50 @@ fn sent<R: Sites, A: Access>(sock: *mut c_void, size: u32) -> Option<()> {
     let control = open_gate()?;
     let space = space::current()?;
     let Stream { written, queue } = A::stream(sock)?;
+    let cookie = A::cookie(sock)?;
+    let recent = SENDERS_SEEN.get_ptr_mut(cookie as u32 % RECENT_CALLS)?;
+    // SAFETY: a map value; see `RecentReader` for what two threads can do to each other.
+    let recent = unsafe { &mut *recent };
+    if recent.covers(cookie, space, control.now_mark, queue) {
+        return None;
+    }
     let calls = calls_of(A::key(sock)?, sock as u64)?;
-    // SAFETY: a map value; see `SocketCalls` for what two threads can do to each other.
+    // SAFETY: as above, see `SocketCalls`.
     let calls = unsafe { &mut *calls };
     calls.space = space;
     calls.written = written;
-    if !calls.is_send_due(queue, written, control.now_mark, now) {
-        return None;
+    if calls.is_send_due(queue, written, control.now_mark, now) {
+        let site = R::site(control, space, Source::Send)?;
+        mark(calls, site, written.wrapping_sub(size));
+        calls.sent_stack_time = now();
+        calls.sent_mark = control.now_mark;
+        calls.queue_at_stack = queue;
+        calls.written_at_stack = written;
     }
-    let site = R::site(control, space, Source::Send)?;
-    calls.sent_stack_time = now();
-    calls.sent_mark = control.now_mark;
-    calls.queue_at_stack = queue;
-    calls.written_at_stack = written;
-    let last = calls.senders[calls.marks.wrapping_sub(1) as usize % MARKS];
-    if calls.marks == 0 || last.site != site {
-        let mark = Mark {
-            site,
-            start: written.wrapping_sub(size),
+    if cookie != 0 {
+        *recent = RecentSender {
+            cookie,
+            space,
+            mark: calls.sent_mark,
+            queue: calls.queue_at_stack,
             reserved: 0,
         };
-        calls.senders[calls.marks as usize % MARKS] = mark;
-        calls.marks = calls.marks.wrapping_add(1);
     }
     Some(())
+}
+
+/// From byte `start` on, this site writes.
+#[inline(always)]
+fn mark(calls: &mut SocketCalls, site: u64, start: u32) {
+    let last = calls.senders[calls.marks.wrapping_sub(1) as usize % MARKS];
+    if calls.marks == 0 || last.site != site {
+        calls.senders[calls.marks as usize % MARKS] = Mark {
+            site,
+            start,
+            reserved: 0,
+        };
+        calls.marks = calls.marks.wrapping_add(1);
+    }
 }
 
 #[inline(always)]
@@ -250,7 +270,7 @@ fn received<R: Sites, A: Access>(sock: *mut c_void) -> Option<()> {
     let control = open_gate()?;
     let space = space::current()?;
     let cookie = A::cookie(sock)?;
-    let recent = READERS_SEEN.get_ptr_mut(cookie as u32 % RECENT_READERS)?;
+    let recent = READERS_SEEN.get_ptr_mut(cookie as u32 % RECENT_CALLS)?;
     // SAFETY: a map value; see `RecentReader` for what two threads can do to each other.
     let recent = unsafe { &mut *recent };
     if recent.covers(cookie, space, control.now_mark) {

@@ -18,9 +18,13 @@ pub(super) struct Statistics {
 }
 
 impl Session {
-    /// Measures what tracing costs in every other call, and acts on it.
-    pub(super) fn govern(&mut self) -> Result<bool, CollectError> {
+    /// Measures what tracing costs, now and then from one call to the next, and acts
+    /// on it.
+    pub(super) fn govern(&mut self, calls_per_second: f64) -> Result<bool, CollectError> {
         let Some(statistics) = self.statistics.take() else {
+            if !self.governor.is_due(calls_per_second) {
+                return Ok(false);
+            }
             self.statistics =
                 aya::sys::enable_stats(aya::sys::Stats::RunTime)
                     .ok()

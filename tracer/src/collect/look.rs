@@ -95,7 +95,7 @@ impl Session {
                 / now.duration_since(*then).as_secs_f64().max(1e-3)
         });
         self.last = Some((now, counts));
-        let must_end = self.govern()?;
+        let must_end = self.govern(calls_per_second)?;
         Ok(Status {
             elapsed: Duration::from_nanos(
                 Moment::now()

@@ -71,6 +71,11 @@ const PATIENCE: u32 = 3;
 /// Less CPU time than this says nothing, ns.
 const TARGET_IDLE_NS: u64 = 5_000_000;
 
+/// Looks between two stretches while all is well.
+const RESTS: u32 = 7;
+/// So many times the calls of the last stretch are worth a new one at once.
+const MORE_CALLS: f64 = 1.5;
+
 /// Keeps the cost under the limit.
 #[derive(Debug)]
 pub struct Governor {
@@ -78,6 +83,10 @@ pub struct Governor {
     traps: TrapCosts,
     is_sampling: bool,
     stretches_over: u32,
+    /// Looks that pass before the next stretch is measured.
+    rest: u32,
+    /// Calls a second in the last stretch.
+    calls_then: f64,
     /// The largest share seen.
     pub worst_share: f64,
 }
@@ -91,22 +100,39 @@ impl Governor {
             traps,
             is_sampling: false,
             stretches_over: 0,
+            rest: 0,
+            calls_then: 0.0,
             worst_share: 0.0,
         }
+    }
+
+    /// Whether a stretch is to be measured from now on. The kernel's statistics cost
+    /// every run of every BPF program of the host two readings of a clock, so most
+    /// of the time they are off, unless calls have become more since.
+    pub fn is_due(&mut self, calls_per_second: f64) -> bool {
+        self.rest = self.rest.saturating_sub(1);
+        let is_due = self.rest == 0 || calls_per_second > MORE_CALLS * self.calls_then;
+        if is_due {
+            self.calls_then = calls_per_second;
+        }
+        is_due
     }
 
     /// Judges one stretch of time.
     pub fn judge(&mut self, load: &Load) -> Decision {
         if load.target_cpu_ns < TARGET_IDLE_NS {
+            self.rest = RESTS;
             return Decision::Keep;
         }
         let share = load.share(&self.traps);
         self.worst_share = self.worst_share.max(share);
         let Limit::Percent(percent) = self.limit else {
+            self.rest = RESTS;
             return Decision::Keep;
         };
         if share * 100.0 <= percent {
             self.stretches_over = 0;
+            self.rest = RESTS;
             return Decision::Keep;
         }
         if !self.is_sampling {
@@ -164,6 +190,23 @@ mod tests {
         assert_eq!(governor.judge(&load(10_000)), Decision::Keep);
         assert_eq!(governor.judge(&load(10_000)), Decision::Keep);
         assert_eq!(governor.judge(&load(10_000)), Decision::End);
+    }
+
+    /// After a stretch within the limit there is a rest, which more calls cut short;
+    /// after one beyond it there is none.
+    #[test]
+    fn rests_while_all_is_well() {
+        let mut governor = Governor::new(Limit::Percent(20.0), TRAPS);
+        assert!(governor.is_due(1000.0));
+        governor.judge(&load(5_000));
+        for _ in 1..RESTS {
+            assert!(!governor.is_due(1400.0));
+        }
+        assert!(governor.is_due(1400.0));
+        governor.judge(&load(5_000));
+        assert!(governor.is_due(2200.0));
+        governor.judge(&load(10_000));
+        assert!(governor.is_due(0.0));
     }
 
     /// Without a limit nothing changes, but the cost is known.

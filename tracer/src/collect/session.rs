@@ -277,8 +277,13 @@ impl Session {
     /// Has the sockets looked at if it is time.
     pub(super) fn look_at_sockets(&mut self) {
         let live_bytes = (self.last.as_ref()).map_or(0, |(_, counts)| counts.live_bytes);
-        if let Some(sockets) = &mut self.sockets {
-            sockets.tick(pids(&self.spaces), live_bytes, self.start);
+        let Some(sockets) = &mut self.sockets else {
+            return;
+        };
+        sockets.tick(pids(&self.spaces), live_bytes, self.start);
+        let watched = (self.kernel).watch_readers(sockets.watches_readers(self.start));
+        if let Err(error) = watched {
+            self.note_once(format!("Who reads from sockets is not watched: {error}."));
         }
     }
 

@@ -30,7 +30,7 @@ use super::{
     Attached, Limits, Point, ProbeError, ProgramName, Uprobes, attach,
     object::{self, Rounds, chain},
     programs::Programs,
-    sockets::{self, CallsMap, SocketProbes},
+    sockets::{self, CallsMap, Readers, SocketProbes},
     sys,
 };
 use crate::model::trace_sockets::Probes;
@@ -44,6 +44,7 @@ pub struct Kernel {
     attached: collections::HashMap<u32, Vec<Attached>>,
     /// Probes of processes that have ended, on their way out.
     releasing: Vec<JoinHandle<()>>,
+    readers: Option<Readers>,
 }
 
 impl Kernel {
@@ -56,6 +57,7 @@ impl Kernel {
             rounds,
             attached: collections::HashMap::new(),
             releasing: Vec::new(),
+            readers: None,
         })
     }
 
@@ -91,7 +93,22 @@ impl Kernel {
     /// Attaches where targets use their sockets: by `choice` alone, or by the best way
     /// that works here.
     pub fn attach_sockets(&mut self, choice: Option<Probes>) -> SocketProbes {
-        sockets::attach(&mut self.ebpf, self.rounds, choice)
+        let (probes, readers) = sockets::attach(&mut self.ebpf, self.rounds, choice);
+        self.readers = readers;
+        probes
+    }
+
+    /// Has the stacks of those who read taken from now on, as they are after
+    /// [`Self::attach_sockets`], or no more.
+    pub fn watch_readers(&mut self, on: bool) -> Result<(), ProbeError> {
+        let Some(readers) = &mut self.readers else {
+            return Ok(());
+        };
+        let watched = readers.watch(&mut self.ebpf, on);
+        watched.map_err(|error| ProbeError::Attach {
+            what: "where sockets are read".to_owned(),
+            reason: chain(&error),
+        })
     }
 
     fn attach_tracepoint(

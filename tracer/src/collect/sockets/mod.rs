@@ -12,6 +12,7 @@ mod owners;
 mod places;
 mod pressure;
 mod processes;
+mod readers;
 pub(super) mod report;
 mod trace;
 

@@ -10,6 +10,7 @@ use std::{
 use super::{
     Choice, Reader, SocketsError, Way, about,
     looker::{Looker, Seen},
+    readers,
 };
 use crate::{
     analyze,
@@ -168,6 +169,13 @@ impl Sockets {
         if has_sockets || self.last.is_none() {
             self.last = Some((seconds, seen, look));
         }
+    }
+
+    /// Whether those who read are to be watched now.
+    pub fn watches_readers(&self, start: clock::Moment) -> bool {
+        let looked = self.last.iter().flat_map(|(_, _, look)| &look.largest);
+        let queue = looked.map(|large| large.socket.memory.receive_bytes);
+        readers::are_watched(start.mark(), queue.max().unwrap_or(0))
     }
 
     /// How stacks are taken.

@@ -5,7 +5,10 @@ use aya::{
     programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, RawTracePoint},
 };
 
-use super::globals::allocator;
+use super::{
+    globals::allocator,
+    readers::{self, Readers},
+};
 use crate::{
     model::trace_sockets::Probes,
     probe::{
@@ -26,11 +29,16 @@ pub struct SocketProbes {
     pub notes: Vec<String>,
 }
 
-/// Attaches them: by `choice` alone, or by the best that works.
-pub fn attach(ebpf: &mut Ebpf, rounds: Rounds, choice: Option<Probes>) -> SocketProbes {
+/// Attaches them: by `choice` alone, or by the best that works. That of readers is
+/// attached as all others are, to begin with.
+pub fn attach(
+    ebpf: &mut Ebpf,
+    rounds: Rounds,
+    choice: Option<Probes>,
+) -> (SocketProbes, Option<Readers>) {
     let mut attached = SocketProbes::default();
     let ways = match &choice {
-        Some(Probes::None) => return attached,
+        Some(Probes::None) => return (attached, None),
         Some(only) => std::slice::from_ref(only),
         None => &[Probes::Fentry, Probes::Kprobe, Probes::Tracepoints],
     };
@@ -46,11 +54,12 @@ pub fn attach(ebpf: &mut Ebpf, rounds: Rounds, choice: Option<Probes>) -> Socket
         types: &types,
         btf: &btf,
     };
-    let mut reasons = Vec::new();
+    let (mut reasons, mut readers) = (Vec::new(), None);
     for way in ways {
         match kernel.stacks(*way) {
-            Ok(()) => {
+            Ok(of_this_way) => {
                 attached.probes = *way;
+                readers = Some(of_this_way);
                 break;
             }
             Err(error) => {
@@ -76,13 +85,13 @@ pub fn attach(ebpf: &mut Ebpf, rounds: Rounds, choice: Option<Probes>) -> Socket
         let note = format!("Events of socket pressure are not counted: {error}.");
         attached.notes.push(note);
     }
-    attached
+    (attached, readers)
 }
 
-fn without(mut attached: SocketProbes, why: &str) -> SocketProbes {
+fn without(mut attached: SocketProbes, why: &str) -> (SocketProbes, Option<Readers>) {
     let note = format!("No stacks of those who send and receive: {why}.");
     attached.notes.push(note);
-    attached
+    (attached, None)
 }
 
 const fn name(way: Probes) -> &'static str {
@@ -128,26 +137,46 @@ struct Attacher<'a> {
 }
 
 impl Attacher<'_> {
-    fn stacks(&mut self, way: Probes) -> Result<(), ProbeError> {
+    /// Senders are watched from now on; readers too, until their probe is taken away.
+    fn stacks(&mut self, way: Probes) -> Result<Readers, ProbeError> {
         let suffix = match self.rounds {
             Rounds::Loop => "",
             Rounds::Bounded => "_bounded",
         };
-        if way == Probes::Tracepoints {
-            self.tracepoint("socket_sent", "sock_send_length")?;
-            return self.tracepoint("socket_received", "sock_recv_length");
-        }
+        let reads = match way {
+            Probes::Tracepoints => {
+                self.tracepoint("socket_sent", "sock_send_length")?;
+                let name = "socket_received".to_owned();
+                self.load_tracepoint(&name, "sock_recv_length")?;
+                name
+            }
+            Probes::Fentry => {
+                let allocator = self.allocator()?;
+                self.fentry(&format!("socket_allocated{suffix}"), allocator)?;
+                let name = format!("socket_reads{suffix}");
+                self.load_fentry(&name, readers::FUNCTION)?;
+                name
+            }
+            Probes::Kprobe | Probes::None => {
+                let allocator = self.allocator()?;
+                self.kprobe(&format!("socket_allocated_probe{suffix}"), allocator)?;
+                let name = format!("socket_reads_probe{suffix}");
+                let program: &mut KProbe = program(self.ebpf, &name)?;
+                (program.load()).map_err(|error| failed(readers::FUNCTION, &error))?;
+                name
+            }
+        };
+        let mut readers = Readers::new(reads);
+        (readers.watch(self.ebpf, true)).map_err(|error| failed(readers::FUNCTION, &error))?;
+        Ok(readers)
+    }
+
+    fn allocator(&self) -> Result<&'static str, ProbeError> {
         let (allocator, _) = allocator(self.types).ok_or_else(|| ProbeError::Attach {
             what: "tcp_stream_alloc_skb".to_owned(),
             reason: "this kernel has no such function".to_owned(),
         })?;
-        if way == Probes::Fentry {
-            self.fentry(&format!("socket_allocated{suffix}"), allocator)?;
-            self.fentry(&format!("socket_reads{suffix}"), "tcp_recvmsg")
-        } else {
-            self.kprobe(&format!("socket_allocated_probe{suffix}"), allocator)?;
-            self.kprobe(&format!("socket_reads_probe{suffix}"), "tcp_recvmsg")
-        }
+        Ok(allocator)
     }
 
     fn accounting(&mut self, way: Probes) -> Result<(), ProbeError> {
@@ -195,17 +224,31 @@ impl Attacher<'_> {
         }
     }
 
-    fn tracepoint(&mut self, name: &str, tracepoint: &str) -> Result<(), ProbeError> {
+    fn load_tracepoint(&mut self, name: &str, tracepoint: &str) -> Result<(), ProbeError> {
         let program: &mut BtfTracePoint = program(self.ebpf, name)?;
-        let attached = program.load(tracepoint, self.btf);
-        (attached.and_then(|()| program.attach())).map_err(|error| failed(tracepoint, &error))?;
+        let loaded = program.load(tracepoint, self.btf);
+        loaded.map_err(|error| failed(tracepoint, &error))
+    }
+
+    fn tracepoint(&mut self, name: &str, tracepoint: &str) -> Result<(), ProbeError> {
+        self.load_tracepoint(name, tracepoint)?;
+        let program: &mut BtfTracePoint = program(self.ebpf, name)?;
+        program
+            .attach()
+            .map_err(|error| failed(tracepoint, &error))?;
         Ok(())
     }
 
-    fn fentry(&mut self, name: &str, function: &str) -> Result<(), ProbeError> {
+    fn load_fentry(&mut self, name: &str, function: &str) -> Result<(), ProbeError> {
         let program: &mut FEntry = program(self.ebpf, name)?;
-        let attached = program.load(function, self.btf);
-        (attached.and_then(|()| program.attach())).map_err(|error| failed(function, &error))?;
+        let loaded = program.load(function, self.btf);
+        loaded.map_err(|error| failed(function, &error))
+    }
+
+    fn fentry(&mut self, name: &str, function: &str) -> Result<(), ProbeError> {
+        self.load_fentry(name, function)?;
+        let program: &mut FEntry = program(self.ebpf, name)?;
+        program.attach().map_err(|error| failed(function, &error))?;
         Ok(())
     }
 

@@ -29,7 +29,7 @@ const FILES: &str = "sockets_files";
 const BYTES_MAX: u64 = 512 << 20;
 
 /// The maps are not used here; the object cannot be loaded without.
-const UNUSED_MAPS: [&str; 17] = [
+const UNUSED_MAPS: [&str; 18] = [
     "LEDGER",
     "SITES",
     "THREADS",
@@ -44,6 +44,7 @@ const UNUSED_MAPS: [&str; 17] = [
     "FUNCTIONS",
     "SOCKETS",
     "READERS_SEEN",
+    "SENDERS_SEEN",
     "ACCOUNTING",
     "NEW_THREAD",
     "NEW_SOCKET",

@@ -4,9 +4,11 @@ mod attach;
 mod calls;
 mod globals;
 mod iterators;
+mod readers;
 
 pub use attach::SocketProbes;
 pub(super) use attach::attach;
 pub use calls::CallsMap;
 pub(super) use globals::SocketGlobals;
 pub use iterators::{Record, SocketIterators, read};
+pub(super) use readers::Readers;
