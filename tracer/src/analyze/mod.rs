@@ -2,4 +2,6 @@
 //! clock.
 
 pub mod fragmentation;
+pub mod growth;
 pub mod sockets;
+pub mod verdict;

@@ -23,9 +23,10 @@ use super::{
     space::Space,
 };
 use crate::{
+    analyze::{growth, verdict},
     model::{
         Counts, Frame, JAVASCRIPT, Level, Loss, LossCause, Report, SCHEMA, Site, Source, StackEnd,
-        Totals, Window, trace_heap::Heaps,
+        Totals, Window, growth::AGES, trace_heap::Heaps,
     },
     probe::{ProgramName, count_of},
 };
@@ -97,16 +98,20 @@ struct Live {
     bytes: u64,
     footprint: u64,
     oldest_mark: Option<u32>,
+    survivors: [u64; AGES],
 }
 
 impl Live {
-    fn add(&mut self, block: &Block) {
+    /// `window_ms`: how long it was.
+    fn add(&mut self, block: &Block, window_ms: u32) {
         let weight = 1 << (block.weight_shift & 31);
         // Sizes are what the program said.
         let weighed = |bytes: u64| bytes.saturating_mul(weight);
         self.blocks += weight;
         self.bytes = self.bytes.saturating_add(weighed(block.size));
         self.footprint = (self.footprint).saturating_add(weighed(glibc_chunk(block.size)));
+        let age = growth::age(block.age_mark.into(), window_ms.into());
+        self.survivors[age] = self.survivors[age].saturating_add(weighed(block.size));
         self.oldest_mark = Some(
             self.oldest_mark
                 .map_or(block.age_mark, |mark| mark.min(block.age_mark)),
@@ -123,12 +128,13 @@ pub fn report(
     end: Moment,
 ) -> Result<Report, CollectError> {
     let counts = session.kernel.counts()?;
+    let window_ms = session.control.now_mark;
     let mut live: HashMap<u64, Live> = HashMap::new();
     session
         .kernel
-        .blocks(|_, block| live.entry(block.site).or_default().add(block))?;
+        .blocks(|_, block| live.entry(block.site).or_default().add(block, window_ms))?;
     let mut loss = losses(&counts);
-    add_pending(&session, &mut live, &mut loss)?;
+    add_pending(&session, window_ms, &mut live, &mut loss)?;
     add_missed_hits(&session, &mut loss);
     let mut kernel_sites = Vec::new();
     let mut mapping_sites = HashMap::new();
@@ -147,6 +153,11 @@ pub fn report(
     let sockets = sockets::of(&mut session, sockets_at_end, &socket_sites);
     audit(&kernel_sites, &live, &mut loss);
     let (sites, site_ids) = name_sites(&mut session, &kernel_sites, &live, end);
+    let survivors = |key| {
+        live.get(&key)
+            .map_or([0; AGES], |live: &Live| live.survivors)
+    };
+    let growth = (session.following).of_all(&session.spaces, &kernel_sites, &site_ids, survivors);
     let heap = (session.heaps.take()).map(|heaps| {
         let ledger = heap::Ledger {
             kernel: &session.kernel,
@@ -177,7 +188,7 @@ pub fn report(
     }
     let children = count_of(&counts, Counter::ChildProcess).calls;
     notes.extend(session.follow.note(children));
-    Ok(Report {
+    let mut report = Report {
         schema: SCHEMA,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         level: if session.sampling.is_some() {
@@ -206,16 +217,23 @@ pub fn report(
         mappings,
         heap: heap.transpose()?,
         sockets,
+        growth,
+        verdicts: Vec::new(),
+        places: Vec::new(),
         loss,
         not_covered: session.not_covered,
         notes,
-    })
+    };
+    report.places = verdict::places(&report);
+    report.verdicts = verdict::judge(&report);
+    Ok(report)
 }
 
 /// Calls that were pending when the gate shut. What a realloc holds is live;
 /// a suspended call is one whose return never came.
 fn add_pending(
     session: &Session,
+    window_ms: u32,
     live: &mut HashMap<u64, Live>,
     loss: &mut Vec<Loss>,
 ) -> Result<(), CollectError> {
@@ -223,7 +241,9 @@ fn add_pending(
     session.kernel.threads(|_, calls| {
         for call in [&calls.current, &calls.suspended] {
             if call.is_pending() && call.has_taken() {
-                live.entry(call.taken.site).or_default().add(&call.taken);
+                live.entry(call.taken.site)
+                    .or_default()
+                    .add(&call.taken, window_ms);
             }
         }
         // What threw is a failed call.

@@ -9,6 +9,7 @@ use super::{
     CollectError, Session, allocator,
     clock::Moment,
     finish,
+    session::live_pids,
     space::{files_of, names_of},
 };
 use crate::{
@@ -67,9 +68,11 @@ impl Session {
         let mut counts = Counts::default();
         let mut largest: Vec<(u64, KernelSite)> = Vec::with_capacity(GROWERS + 1);
         let (has_heaps, peaks) = (self.heaps.is_some(), &mut self.peaks);
+        let mut growth = self.following.read(self.start);
         self.kernel.sites(|key, site| {
             let one = finish::counts_of(site);
             counts += one;
+            growth.site(*key, site, one.live_bytes);
             if has_heaps {
                 let peak = peaks.entry(*key).or_default();
                 *peak = one.live_bytes.max(*peak);
@@ -82,6 +85,7 @@ impl Session {
                 largest.truncate(GROWERS);
             }
         })?;
+        growth.end(live_pids(&self.spaces));
         // Symbols are read then, for a second at worst: not while everything is new.
         let growers = if self.ticks > TICKS_AT_FIRST {
             self.name_growers(&largest)

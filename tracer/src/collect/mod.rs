@@ -11,6 +11,7 @@ mod finish;
 mod floor;
 mod follow;
 mod footprint;
+mod growth;
 pub mod heap;
 mod host;
 mod javascript;

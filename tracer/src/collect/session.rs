@@ -15,6 +15,7 @@ use super::{
     clock::Moment,
     finish,
     follow::Follow,
+    growth,
     heap::{self, Heaps, report::AtEnd, traced},
     javascript::Javascript,
     mapped::{self, Watch, intervals::Origin},
@@ -105,6 +106,7 @@ pub struct Session {
     pub(super) last: Option<(Instant, Counts)>,
     /// The most live bytes that each site was seen to have, where heaps are looked at.
     pub(super) peaks: HashMap<u64, u64>,
+    pub(super) following: growth::Following,
     pub(super) ticks: u32,
 }
 
@@ -185,6 +187,7 @@ impl Session {
             statistics: None,
             last: None,
             peaks: HashMap::new(),
+            following: growth::Following::default(),
             ticks: 0,
         })
     }
@@ -233,6 +236,7 @@ impl Session {
             Some(_) => self.spaces.iter().filter_map(mapped::measure).collect(),
             None => Vec::new(),
         };
+        self.follow_growth()?;
         self.kernel.detach();
         if let Some(failure) = self.javascript.finish() {
             let note = format!("Some JavaScript functions have no names or lines: {failure}.");
@@ -249,6 +253,15 @@ impl Session {
 }
 
 impl Session {
+    /// The last moment of growth, which belongs to the quiet ledger.
+    fn follow_growth(&mut self) -> Result<(), CollectError> {
+        let mut growth = self.following.read(self.start);
+        (self.kernel)
+            .sites(|key, site| growth.site(*key, site, finish::counts_of(site).live_bytes))?;
+        growth.end(live_pids(&self.spaces));
+        Ok(())
+    }
+
     /// Has the heaps looked at if it is time.
     pub(super) fn look_at_heaps(&mut self) {
         if let Some(heaps) = &mut self.heaps {
@@ -300,6 +313,11 @@ impl Session {
         sockets.finish(processes.clone(), live_bytes, self.start);
         Ok(sockets::report::AtEnd::of(sockets, &processes))
     }
+}
+
+/// Those that live, with their pids.
+pub(super) fn live_pids(spaces: &[Space]) -> impl Iterator<Item = (u32, u32)> {
+    (spaces.iter()).filter_map(|space| Some((space.id, space.pid()?)))
 }
 
 /// Of every program that is or was traced its process, unless its pid is another's now.

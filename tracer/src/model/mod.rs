@@ -5,6 +5,7 @@
 //! readers ignore what they do not know.
 
 mod frame;
+pub mod growth;
 pub mod heap;
 mod loss;
 mod mappings;
@@ -17,7 +18,9 @@ pub mod sockets;
 mod stack_end;
 pub mod trace_heap;
 pub mod trace_sockets;
+pub mod verdict;
 pub mod wide;
+pub mod words;
 
 pub use frame::{Frame, JAVASCRIPT};
 pub use loss::{Loss, LossCause};

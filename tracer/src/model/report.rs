@@ -2,7 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Loss, Mappings, Process, Site, trace_heap::Heaps, trace_sockets::Sockets};
+use super::{
+    Counts, Loss, Mappings, Process, Site,
+    growth::Growth,
+    trace_heap::Heaps,
+    trace_sockets::Sockets,
+    verdict::{Place, Verdict},
+};
 
 /// The schema this memtrace writes, and the newest it reads.
 pub const SCHEMA: u32 = 1;
@@ -25,6 +31,12 @@ pub struct Report {
     pub window: Window,
     /// Every program that was traced.
     pub processes: Vec<Process>,
+    /// What kind of growth each process has; of each the first is the main one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<Verdict>,
+    /// What the verdicts go by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
     /// Sums over all sites.
     pub totals: Totals,
     /// Frees of blocks that the ledger never held: older than the window, or
@@ -42,6 +54,9 @@ pub struct Report {
     /// The sockets, unless they were not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sockets: Option<Sockets>,
+    /// How each process grew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub growth: Vec<Growth>,
     /// What was lost, by cause; empty when nothing was.
     pub loss: Vec<Loss>,
     /// Allocators in the processes that were not traced, and why: what they hand

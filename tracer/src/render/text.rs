@@ -13,6 +13,7 @@ mod heap;
 mod mappings;
 mod site;
 mod sockets;
+mod verdict;
 
 /// How many sites are shown; all of them are in the other outputs.
 const SITES: usize = 10;
@@ -53,6 +54,7 @@ pub fn render(report: &Report, page: Page) -> String {
     for note in &report.notes {
         lines.extend(wrap(&names::sanitize(note), "note  ", page.columns));
     }
+    verdict::push(report, page, &mut lines);
     lines.push(String::new());
     lines.join("\n")
 }

@@ -1,0 +1,158 @@
+//! Growth in a series of moments: troughs, slope, and what survives.
+
+use crate::model::growth::AGES;
+
+/// A line through points, by least squares.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Line {
+    /// Units a second.
+    pub slope: f64,
+    /// The slope's standard error.
+    pub error: f64,
+}
+
+/// The line through `(seconds, value)`; flat with fewer than three points.
+#[must_use]
+pub fn line(points: &[(f64, f64)]) -> Line {
+    let count = points.len() as f64;
+    if points.len() < 3 {
+        return Line::default();
+    }
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|it| it.0), mean(|it| it.1));
+    let spread: f64 = points.iter().map(|it| (it.0 - x).powi(2)).sum();
+    if spread <= f64::EPSILON {
+        return Line::default();
+    }
+    let slope = points.iter().map(|it| (it.0 - x) * (it.1 - y)).sum::<f64>() / spread;
+    let left: f64 = (points.iter())
+        .map(|it| (it.1 - y - slope * (it.0 - x)).powi(2))
+        .sum();
+    Line {
+        slope,
+        error: (left / (count - 2.0) / spread).sqrt(),
+    }
+}
+
+/// The least value in the first third of the time that the points span, and in the
+/// last: what comes and goes is in neither.
+#[must_use]
+pub fn troughs(points: &[(f64, u64)]) -> (u64, u64) {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return (0, 0);
+    };
+    let third = (last.0 - first.0) / 3.0;
+    let least = |is_in: &dyn Fn(f64) -> bool| {
+        let within = points.iter().filter(|it| is_in(it.0)).map(|it| it.1);
+        within.min()
+    };
+    let early = least(&|seconds| seconds <= first.0 + third);
+    let late = least(&|seconds| seconds >= last.0 - third);
+    (early.unwrap_or(first.1), late.unwrap_or(last.1))
+}
+
+/// In which eighth of a window something happened.
+#[must_use]
+pub fn age(since_start: f64, window: f64) -> usize {
+    let part = if window > 0.0 {
+        since_start / window
+    } else {
+        0.0
+    };
+    ((part * AGES as f64) as usize).min(AGES - 1)
+}
+
+/// What survivors by age say.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Survival {
+    /// What outlives: the live bytes without what is there only because it is young.
+    pub lasting_bytes: u64,
+    /// How many of the older eighths of the window have left about as much as
+    /// their average, 0 to 1: steady growth leaves something of each.
+    pub evenness: f64,
+    /// What the newer half of them left for each byte of the older half: growth that
+    /// comes to its end leaves less and less, a cache that evicts more and more.
+    pub trend: f64,
+}
+
+/// Reads survivors by age, oldest first.
+#[must_use]
+pub fn survival(survivors: &[u64; AGES]) -> Survival {
+    let (older, youngest) = (&survivors[..AGES - 1], survivors[AGES - 1]);
+    let sum: u64 = older.iter().fold(0, |sum, it| sum.saturating_add(*it));
+    let mean = sum as f64 / older.len() as f64;
+    // As much as the others left is of the steady growth; more than that is passing.
+    let lasting = sum.saturating_add(youngest.min(mean as u64));
+    if sum == 0 {
+        return Survival::default();
+    }
+    let even = older.iter().filter(|it| **it as f64 >= mean / 4.0).count();
+    let half = older.len() / 2;
+    let part = |part: &[u64]| part.iter().map(|it| *it as f64).sum::<f64>() / part.len() as f64;
+    let (early, late) = (part(&older[..half]), part(&older[older.len() - half..]));
+    Survival {
+        lasting_bytes: lasting,
+        evenness: even as f64 / older.len() as f64,
+        trend: if early > 0.0 {
+            late / early
+        } else {
+            f64::INFINITY
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A straight line is found exactly, with no error.
+    #[test]
+    fn finds_a_line() {
+        let points: Vec<(f64, f64)> = (0..20)
+            .map(|x| (f64::from(x), f64::from(7 * x + 3)))
+            .collect();
+        let found = line(&points);
+        assert!((found.slope - 7.0).abs() < 1e-9 && found.error < 1e-6);
+        assert_eq!(line(&points[..2]), Line::default());
+    }
+
+    /// A sawtooth has equal troughs however high its teeth are.
+    #[test]
+    fn a_sawtooth_has_no_rise() {
+        let saw: Vec<(f64, u64)> = (0..60_u32)
+            .map(|x| (f64::from(x), u64::from(x % 7) * 100 + 5))
+            .collect();
+        assert_eq!(troughs(&saw), (5, 5));
+    }
+
+    /// Steady growth is even and keeps on; what fills up and stops does not; what
+    /// is only young does not last.
+    #[test]
+    fn tells_a_leak_from_what_looks_like_it() {
+        let steady = survival(&[100; AGES]);
+        assert_eq!(steady.lasting_bytes, 800);
+        assert!(steady.evenness > 0.99 && (steady.trend - 1.0).abs() < 1e-9);
+        let filled = survival(&[700, 90, 10, 0, 0, 0, 0, 0]);
+        assert!(filled.evenness < 0.5 && filled.trend < 0.1);
+        let evicting = survival(&[0, 0, 0, 0, 0, 10, 300, 900]);
+        assert!(evicting.evenness < 0.5 && evicting.trend > 10.0);
+        let transient = survival(&[0, 0, 0, 0, 0, 0, 0, 900]);
+        assert_eq!(transient.lasting_bytes, 0);
+    }
+
+    proptest! {
+        /// Never more lasts than is live, whatever the ages are.
+        #[test]
+        fn no_more_lasts_than_lives(survivors in prop::array::uniform8(0..u64::MAX / 16)) {
+            prop_assert!(survival(&survivors).lasting_bytes <= survivors.iter().sum());
+        }
+
+        /// Every moment of a window has its eighth.
+        #[test]
+        fn ages_are_within(at in -1.0..100.0_f64, window in 0.0..100.0_f64) {
+            prop_assert!(age(at, window) < AGES);
+        }
+    }
+}

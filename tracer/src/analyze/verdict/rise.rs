@@ -1,0 +1,151 @@
+//! Places beside the allocator whose troughs rise: a language's heap, mappings,
+//! files and shared memory.
+
+use super::{Facts, thresholds as limit, words};
+use crate::{
+    analyze::growth::troughs,
+    model::{
+        MappingKind,
+        verdict::{Confidence, Kind, PlaceName, Verdict},
+    },
+};
+
+pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
+    let enough = limit::at_least(limit::RISE_BYTES, limit::RISE_PART, facts.resident);
+    let mut verdicts = Vec::new();
+    let mut other = facts.rise(PlaceName::OtherAnonymous);
+    if !facts.is_walked() {
+        // The allocator's is in it, too: what the ledger knows of.
+        let live: Vec<(f64, u64)> = facts
+            .growth
+            .timeline
+            .iter()
+            .map(|it| (it.seconds, it.live_bytes))
+            .collect();
+        let (first, last) = troughs(&live);
+        let leaked = found
+            .iter()
+            .filter(|it| it.kind == Kind::Leak)
+            .map(|it| it.bytes);
+        other = other.saturating_sub(last.saturating_sub(first).max(leaked.sum()));
+    }
+    if other >= enough {
+        verdicts.push(anonymous(facts, other));
+    }
+    for (place, what) in [
+        (PlaceName::Files, "pages of files"),
+        (PlaceName::Shared, "shared memory"),
+    ] {
+        let rise = facts.rise(place);
+        if rise >= enough {
+            verdicts.push(mapped(facts, place, rise, what));
+        }
+    }
+    verdicts
+}
+
+fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
+    let pool = facts.mapped(|site| site.pool.is_some());
+    let in_pool = pool
+        .iter()
+        .map(|it| it.extent.resident_bytes)
+        .fold(0, u64::saturating_add);
+    let rate = rate(facts, rise);
+    let of = |kind, confidence, what: &str| {
+        let summary = format!(
+            "{what}: {} more at its lowest, {}.",
+            words::bytes(rise),
+            words::rate(rate)
+        );
+        facts.verdict(kind, confidence, rise, summary)
+    };
+    let confidence = match is_steady(facts, PlaceName::OtherAnonymous) {
+        true => Confidence::High,
+        false => Confidence::Low,
+    };
+    let mut verdict = if facts.has_runtime("V8") {
+        let mut verdict = of(Kind::JsHeap, confidence, "The JS heap grows");
+        verdict.stacks =
+            facts.stacks_of_mapped(&facts.mapped(|it| it.kind == MappingKind::Anonymous));
+        verdict.advice = vec![
+            "The functions below made the heap grow; a heap snapshot tells what keeps the objects. --max-old-space-size bounds it.".to_owned(),
+        ];
+        verdict
+    } else if in_pool >= rise / 2 {
+        let name = pool
+            .first()
+            .and_then(|it| it.pool.clone())
+            .unwrap_or_default();
+        let mut verdict = of(
+            Kind::Leak,
+            confidence,
+            &format!("Leak of small objects: {name} arenas grow"),
+        );
+        verdict.stacks = facts.stacks_of_mapped(&pool);
+        verdict.advice = vec![format!(
+            "{name} hands out parts of what it maps: the stacks are of those who came when it was full. tracemalloc tells the objects."
+        )];
+        verdict
+    } else {
+        let mut verdict = of(Kind::Mapping, confidence, "Mappings grow");
+        verdict.stacks =
+            facts.stacks_of_mapped(&facts.mapped(|it| it.kind == MappingKind::Anonymous));
+        verdict.advice = vec!["Unmap what the stacks below map.".to_owned()];
+        verdict
+    };
+    verdict.bytes_per_second = rate;
+    verdict.evidence = facts.drifts();
+    verdict.would_change = vec![
+        "A collector that has not run within the window: its heap falls when it does.".to_owned(),
+    ];
+    verdict
+}
+
+fn mapped(facts: &Facts<'_>, place: PlaceName, rise: u64, what: &str) -> Verdict {
+    let confidence = match is_steady(facts, place) {
+        true => Confidence::High,
+        false => Confidence::Low,
+    };
+    let rate = rate(facts, rise);
+    let summary = format!(
+        "Mappings grow: {} more {what}, {}.",
+        words::bytes(rise),
+        words::rate(rate)
+    );
+    let mut verdict = facts.verdict(Kind::Mapping, confidence, rise, summary);
+    verdict.bytes_per_second = rate;
+    verdict.stacks = facts.stacks_of_mapped(&facts.mapped(|it| it.kind != MappingKind::Anonymous));
+    verdict.evidence = facts.drifts();
+    verdict.advice = vec![
+        "Pages of files go when the kernel wants them; shared memory stays until it is removed."
+            .to_owned(),
+    ];
+    verdict
+}
+
+/// Troughs lie two thirds of the window apart.
+fn rate(facts: &Facts<'_>, rise: u64) -> f64 {
+    rise as f64 / (facts.seconds * 2.0 / 3.0).max(0.1)
+}
+
+/// Whether it rose in the second half about as it did in the first: what warms up
+/// comes to an end.
+fn is_steady(facts: &Facts<'_>, place: PlaceName) -> bool {
+    let series = facts.series(place);
+    let Some((first, last)) = series.first().zip(series.last()) else {
+        return false;
+    };
+    let middle = f64::midpoint(first.0, last.0);
+    let part = |is_late: bool| -> Vec<(f64, u64)> {
+        series
+            .iter()
+            .filter(|it| (it.0 >= middle) == is_late)
+            .copied()
+            .collect()
+    };
+    let rise = |points: &[(f64, u64)]| {
+        let (first, last) = troughs(points);
+        last.saturating_sub(first) as f64
+    };
+    rise(&part(true)) >= limit::STEADY * rise(&part(false))
+}

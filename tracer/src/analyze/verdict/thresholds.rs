@@ -1,0 +1,52 @@
+//! From where on something is worth a verdict, each with its reason. Bytes.
+
+/// Lasting bytes of sites that grow steadily, and the part of the resident set: the
+/// ledger knows them exactly, so little is enough, but nobody looks for less.
+pub const LEAK_BYTES: u64 = 2 << 20;
+/// See there.
+pub const LEAK_PART: f64 = 0.01;
+/// Below that, what is still worth a longer trace.
+pub const SLOW_BYTES: u64 = 16 << 10;
+/// Eighths of the window of which a leak has left something. One or two may be
+/// empty: requests come in bursts.
+pub const EVENNESS: f64 = 0.7;
+/// What the newer half of a window left for each byte of the older: a cache that fills
+/// up leaves less and less, one that evicts keeps the newest.
+pub const TREND: std::ops::RangeInclusive<f64> = 0.4..=2.5;
+
+/// Rise of a place's troughs, and the part of the resident set: below it are
+/// stacks, code and the noise of a collector.
+pub const RISE_BYTES: u64 = 16 << 20;
+/// See there.
+pub const RISE_PART: f64 = 0.05;
+/// The last third of a window has to rise at least so much of what the one before did.
+pub const STEADY: f64 = 0.4;
+
+/// Free and resident, and the part of the resident set: a small healthy arena can be
+/// 90% free (`facts/verdicts.md`).
+pub const FREE_BYTES: u64 = 64 << 20;
+/// See there.
+pub const FREE_PART: f64 = 0.3;
+/// Of what is free and resident, on pages that live blocks pin: then it is
+/// fragmentation, and a trim does not help.
+pub const PINNED_PART: f64 = 0.3;
+
+/// In sockets' queues, and the part of the resident set.
+pub const QUEUE_BYTES: u64 = 16 << 20;
+/// See there.
+pub const QUEUE_PART: f64 = 0.1;
+/// Held up by peers that do not read: one connection's limit is 4 MiB (`tcp_wmem`).
+pub const STALLED_BYTES: u64 = 1 << 20;
+/// Of orphans, and in accept queues: nobody wants any.
+pub const UNOWNED_BYTES: u64 = 8 << 20;
+
+/// A shorter window clears nobody, seconds.
+pub const WINDOW_SECONDS: f64 = 5.0;
+/// No longer trace is asked for, seconds.
+pub const WINDOW_ASKED_MAX: f64 = 3600.0;
+
+/// The larger of a number of bytes and a part of the resident set.
+#[must_use]
+pub fn at_least(bytes: u64, part: f64, resident: u64) -> u64 {
+    bytes.max((resident as f64 * part) as u64)
+}
