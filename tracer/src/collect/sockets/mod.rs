@@ -12,6 +12,8 @@ mod owners;
 mod places;
 mod pressure;
 mod processes;
+mod reads;
+mod received;
 pub(super) mod report;
 mod trace;
 
