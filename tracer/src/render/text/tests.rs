@@ -140,8 +140,8 @@ fn shows_who_reads() {
     for expected in [
         "    36.8 MiB  sent by JS:*broadcast /srv/app.js:31:12 < JS:~tick\n              \
          /srv/app.js:50:3 < main, on 43 to 45 sockets\n",
-        "    64.0 KiB  received, and last read by JS:~onRequest /srv/app.js:7:1 < main, on 1\n              \
-         socket: with no byte read for at least 24.9 s\n",
+        "    64.0 KiB  received, and last read by JS:~onRequest /srv/app.js:7:1 < main,\n              \
+         on 1 socket: with no byte read for at least 24.9 s\n",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in\n{text}");
     }
