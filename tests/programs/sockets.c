@@ -200,6 +200,30 @@ static void receive_all(const long *number) {
     tell("received", receive_each(group(number[0]), (unsigned long)number[1]));
 }
 
+// end GROUP: says that nothing more will be sent.
+static void end_all(const long *number) {
+    struct group *these = group(number[0]);
+    for (unsigned long index = 0; index < these->count; index++)
+        must(!shutdown(these->sockets[index], SHUT_WR), "shutdown");
+}
+
+// drain GROUP: reads from each until its peer has ended.
+static void drain_all(const long *number) {
+    unsigned long received = 0;
+    struct group *from = group(number[0]);
+    for (unsigned long index = 0; index < from->count; index++) {
+        struct pollfd waiting = {.fd = from->sockets[index], .events = POLLIN};
+        ssize_t done;
+        do {
+            must(poll(&waiting, 1, -1) == 1, "poll");
+            done = receive_from(waiting.fd, sizeof bytes);
+            must(done >= 0, "drain");
+            received += (unsigned long)done;
+        } while (done);
+    }
+    tell("received", received);
+}
+
 // The handler whose peers read what it says.
 SITE_FUNCTION static void answer(int socket) {
     must(send(socket, bytes, ANSWER, MSG_DONTWAIT | MSG_NOSIGNAL) == ANSWER, "answer");
@@ -316,6 +340,7 @@ static const struct command {
     {"listen", listen_at}, {"connect", connect_all}, {"accept", accept_all},
     {"write", write_all},  {"flood", flood_all},     {"receive", receive_all},
     {"answer", answer_all}, {"serve", serve},        {"ask", ask},
+    {"end", end_all},      {"drain", drain_all},
     {"close", close_all},  {"datagrams", datagrams}, {"unix", unix_pairs},
     {"churn", start_churn}, {"calm", end_churn},
 };

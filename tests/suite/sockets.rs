@@ -9,6 +9,7 @@ mod consumers;
 mod handlers;
 mod namespaces;
 mod per_socket;
+mod reads;
 mod receivers;
 mod sums;
 mod whose;

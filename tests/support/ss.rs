@@ -37,6 +37,8 @@ pub struct Seen {
     pub receiver_limited_ms: u64,
     /// `busy`, ms.
     pub busy_ms: u64,
+    /// `bytes_received`: 0 where it is not shown, as of none.
+    pub bytes_received: u64,
 }
 
 impl Seen {
@@ -67,6 +69,7 @@ impl Seen {
                 "snd_wnd" => seen.peer_window = number,
                 "rwnd_limited" => seen.receiver_limited_ms = number,
                 "busy" => seen.busy_ms = number,
+                "bytes_received" => seen.bytes_received = number,
                 _ => {}
             }
         }
@@ -194,7 +197,7 @@ mod tests {
     fn line_of_ss() {
         let line = "FIN-WAIT-1 12  2571264 127.0.0.1:21743 127.0.0.7:39466 timer:(persist,1.1sec,0) \
              ino:7 sk:1a2b cgroup:/ <-> skmem:(r1,rb2,t3,tb4,f5,w6,o7,bl8,d9) ts sack bbr \
-             wscale:10,10 rto:204 mss:32768 cwnd:10 busy:2ms rwnd_limited:1ms(99.9%) \
+             wscale:10,10 rto:204 mss:32768 cwnd:10 bytes_sent:9 bytes_acked:8 bytes_received:700 busy:2ms rwnd_limited:1ms(99.9%) \
              notsent:2571264 minrtt:0.004 snd_wnd:4608  ";
         let seen = Seen::parse(line).unwrap();
         assert_eq!((seen.receive_queue, seen.send_queue), (12, 2_571_264));
@@ -209,6 +212,7 @@ mod tests {
         assert_eq!((seen.not_sent, seen.peer_window), (2_571_264, 4608));
         assert_eq!((seen.congestion_window, seen.segment_bytes), (10, 32768));
         assert_eq!((seen.busy_ms, seen.receiver_limited_ms), (2, 1));
+        assert_eq!(seen.bytes_received, 700);
         assert!(!seen.is_waiting() && !seen.is_orphan());
     }
 }

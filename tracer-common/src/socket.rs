@@ -48,12 +48,14 @@ pub struct SocketOffsets {
     pub request_next: u32,
     pub request_socket: u32,
     pub last_received: u32,
+    pub upper_layer: u32,
     // struct tcp_sock
     pub write_seq: u32,
     pub snd_nxt: u32,
     pub snd_una: u32,
     pub rcv_nxt: u32,
     pub copied_seq: u32,
+    pub bytes_received: u32,
     pub snd_wnd: u32,
     pub snd_cwnd: u32,
     pub mss_cache: u32,
@@ -90,6 +92,10 @@ pub const RECORD_ACCEPT: u32 = 3;
 pub const FLAG_DEAD: u32 = 1;
 /// It has a `struct socket`, and so a file somewhere.
 pub const FLAG_HAS_FILE: u32 = 2;
+/// [`SocketRecord::bytes_received`] is the kernel's: it has such a member.
+pub const FLAG_COUNTS_RECEIVED: u32 = 4;
+/// Something in the kernel reads the socket on its own (`icsk_ulp_ops`): TLS, MPTCP.
+pub const FLAG_UPPER_LAYER: u32 = 8;
 
 /// One socket, as it stands in the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,6 +144,8 @@ pub struct SocketRecord {
     pub now: u32,
     /// Always zero.
     pub reserved: u32,
+    /// See [`FLAG_COUNTS_RECEIVED`].
+    pub bytes_received: u64,
 }
 
 /// A process has a socket open.

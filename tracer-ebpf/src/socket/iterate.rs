@@ -13,8 +13,9 @@ use aya_ebpf::{
     helpers::generated::{bpf_get_socket_cookie, bpf_jiffies64, bpf_seq_write, bpf_sock_from_file},
 };
 use tracer_common::socket::{
-    AcceptRecord, FLAG_DEAD, FLAG_HAS_FILE, OwnerRecord, RECORD_ACCEPT, RECORD_OWNER,
-    RECORD_SOCKET, STATE_LISTEN, STATE_NEW_SYN_RECEIVED, STATE_TIME_WAIT, SocketRecord, TCP,
+    AcceptRecord, FLAG_COUNTS_RECEIVED, FLAG_DEAD, FLAG_HAS_FILE, FLAG_UPPER_LAYER, OwnerRecord,
+    RECORD_ACCEPT, RECORD_OWNER, RECORD_SOCKET, STATE_LISTEN, STATE_NEW_SYN_RECEIVED,
+    STATE_TIME_WAIT, SocketRecord, TCP,
 };
 
 use super::{AF_INET, AF_INET6, fill_ends, inode_of, is_tcp, member, number, offset};
@@ -281,6 +282,13 @@ fn fill_tcp(sock: u64, record: &mut SocketRecord) {
     record.snd_una = number(sock, offset!(snd_una));
     record.rcv_nxt = number(sock, offset!(rcv_nxt));
     record.copied_seq = number(sock, offset!(copied_seq));
+    if let Some(bytes) = member(sock, offset!(bytes_received)) {
+        record.flags |= FLAG_COUNTS_RECEIVED;
+        record.bytes_received = bytes;
+    }
+    if member::<u64>(sock, offset!(upper_layer)).unwrap_or(0) != 0 {
+        record.flags |= FLAG_UPPER_LAYER;
+    }
     record.snd_wnd = number(sock, offset!(snd_wnd));
     record.snd_cwnd = number(sock, offset!(snd_cwnd));
     record.mss_cache = number(sock, offset!(mss_cache));

@@ -134,8 +134,11 @@ pub struct Large {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// The other end does not read: its window is what holds the queue up.
+    /// The other end does not read: its window is what holds the queue up, and has no
+    /// room for even a segment.
     PeerDoesNotRead,
+    /// The same, but there is some room, now and then: it reads too slowly.
+    PeerReadsSlowly,
     /// The network does not take more.
     Network,
     /// The process does not read.

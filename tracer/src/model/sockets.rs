@@ -206,6 +206,16 @@ pub struct Tcp {
     pub written: u32,
     /// Where in the stream of received bytes the process is (`copied_seq`).
     pub read: u32,
+    /// How much the process has read of it, ever: what was received (`bytes_received`)
+    /// without what is in the queue. `None`: the kernel does not tell, or reads it on
+    /// its own (TLS in the kernel, MPTCP), or it cannot be told from the end of the
+    /// stream, which counts as one byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    /// How much of that lately, while something was in the queue: only in a trace,
+    /// from the second look that saw it so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<Reads>,
     /// What the other end says it has room for (`snd_wnd`).
     pub peer_window: u64,
     /// Segments that may be on their way (`cwnd`).
@@ -231,6 +241,18 @@ pub struct Tcp {
     pub received_ms_ago: u64,
     /// Since the other end was last heard of, ms (`lastack`).
     pub acknowledged_ms_ago: u64,
+}
+
+/// What a process read of a connection between two looks that both found something in
+/// its receive queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reads {
+    /// So many bytes. Of 0 the first look is the earliest one since which nothing was
+    /// read.
+    pub bytes: u64,
+    /// From the end of the first look to the beginning of the last one, ms: at least
+    /// so long ago was the one before the other.
+    pub over_ms: u64,
 }
 
 /// What keeps TCP from sending (`enum tcp_chrono`, include/linux/tcp.h).

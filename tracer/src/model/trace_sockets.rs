@@ -100,6 +100,9 @@ pub struct SocketSite {
     pub bytes: u64,
     /// Sockets that these are of.
     pub sockets: u64,
+    /// Of receive queues: whether anyone reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
     /// To whom, most bytes first; the last may be all the others.
     pub peers: Vec<PeerBytes>,
     /// Innermost first: the first called the system call's function.
@@ -148,6 +151,59 @@ pub struct PeerBytes {
     pub sockets: u64,
     /// Of those: stalled ones.
     pub stalled: u64,
+    /// Of receive queues: whether anyone reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
+}
+
+/// How many of some connections with a receive queue are read, by the kernel's count
+/// of what the process has taken of each. All together they are all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Of which the process has never read a byte.
+    pub never: u64,
+    /// Of which it has, but none between two looks of the trace that both found
+    /// something to read, a second apart or more.
+    pub not_lately: u64,
+    /// For each of [`Self::not_lately`] at least so long, ms.
+    pub not_for_ms: u64,
+    /// Of which it has read between two looks, and yet both found something.
+    pub read: u64,
+    /// What it read of those.
+    pub read_bytes: u64,
+    /// In so long a time, ms: the longest of theirs.
+    pub read_over_ms: u64,
+    /// Of which there were no two looks, or the kernel does not tell.
+    pub unknown: u64,
+}
+
+impl Reading {
+    /// Of both: what is said of the times holds for each.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let not_for_ms = match (self.not_lately, other.not_lately) {
+            (0, _) => other.not_for_ms,
+            (_, 0) => self.not_for_ms,
+            _ => self.not_for_ms.min(other.not_for_ms),
+        };
+        Self {
+            never: self.never.saturating_add(other.never),
+            not_lately: self.not_lately.saturating_add(other.not_lately),
+            not_for_ms,
+            read: self.read.saturating_add(other.read),
+            read_bytes: self.read_bytes.saturating_add(other.read_bytes),
+            read_over_ms: self.read_over_ms.max(other.read_over_ms),
+            unknown: self.unknown.saturating_add(other.unknown),
+        }
+    }
+
+    /// How many connections.
+    #[must_use]
+    pub fn sockets(&self) -> u64 {
+        [self.never, self.not_lately, self.read, self.unknown]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
 }
 
 /// Bytes without a stack.
@@ -163,6 +219,9 @@ pub struct Unattributed {
     pub sockets: u64,
     /// Why, such as `sent before the trace`.
     pub why: String,
+    /// Of receive queues: whether anyone reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
 }
 
 /// TCP's memory of the whole host over the trace, as the kernel's allocators took

@@ -118,9 +118,11 @@ fn is_script(frame: &Frame) -> bool {
     frame.module == JAVASCRIPT && !file.starts_with("node:")
 }
 
-/// Without the types of its arguments, and of its path the last two parts.
+/// Without the types of its arguments, and of its path the last two parts; of what only
+/// adjusts `this` the function that it goes on to.
 fn short(frame: &Frame) -> String {
     let name = self::frame(frame).replace("(anonymous namespace)::", "");
+    let name = behind_thunk(&name);
     let end = name.find(['(', '<']).filter(|end| *end > 0);
     let name = &name[..end.unwrap_or(name.len())];
     let parts: Vec<&str> = name.rsplitn(3, "::").take(2).collect();
@@ -128,6 +130,19 @@ fn short(frame: &Frame) -> String {
         [last, before] => format!("{before}::{last}"),
         _ => name.to_owned(),
     }
+}
+
+/// `f` of `{virtual override thunk({offset(-8)}, f)}`, as cpp_demangle writes it; other
+/// names as they are.
+fn behind_thunk(name: &str) -> &str {
+    let within = name.strip_prefix("{virtual override thunk(");
+    let Some(mut rest) = within.and_then(|it| it.strip_suffix(")}")) else {
+        return name;
+    };
+    while let Some((_, after)) = (rest.split_once("}, ")).filter(|_| rest.starts_with('{')) {
+        rest = after;
+    }
+    rest
 }
 
 /// Last component of the path of a frame's module.
@@ -192,6 +207,7 @@ pub fn processes(report: &Report) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use proptest::prelude::*;
 
@@ -260,6 +276,38 @@ mod tests {
         sample.module.clear();
         sample.function = Some(" ".to_owned());
         assert_eq!(frame(&sample), "[unknown]+0x1f0");
+    }
+
+    /// In a line of callers a function is named without its arguments, and what is called
+    /// by way of a thunk as itself, however a demangler writes that.
+    #[test]
+    fn names_are_short() {
+        let short = |function: &str| {
+            callers(
+                &[Frame {
+                    function: Some(function.to_owned()),
+                    ..Frame::default()
+                }],
+                1,
+            )
+        };
+        // The name is that in Debian's node: nm -C.
+        let mangled = "_ZThn40_N4node15LibuvStreamWrap10DoTryWriteEPP8uv_buf_tPm";
+        let demangled = cpp_demangle::Symbol::new(mangled)
+            .unwrap()
+            .demangle()
+            .unwrap();
+        assert!(
+            demangled.starts_with("{virtual override thunk("),
+            "{demangled}"
+        );
+        assert_eq!(short(&demangled), "LibuvStreamWrap::DoTryWrite");
+        let covariant = cpp_demangle::Symbol::new("_ZTchn8_h16_N1a1b1cEv").unwrap();
+        assert_eq!(short(&covariant.demangle().unwrap()), "b::c");
+        assert_eq!(short("node::f(int, char)"), "node::f");
+        assert_eq!(short("{virtual override thunk("), "{virtual override thunk");
+        assert_eq!(short("{virtual override thunk(x)}"), "x");
+        assert_eq!(short("{lambda()#1}"), "{lambda");
     }
 
     /// The place of a frame is its line where that is known, else its module.

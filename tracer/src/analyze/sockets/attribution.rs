@@ -8,10 +8,14 @@ use std::{
 
 use tracer_common::socket::SocketCalls;
 
-use super::{is_stalled, owners::Owners};
+use super::{
+    is_stalled,
+    owners::Owners,
+    reading::{add, reading},
+};
 use crate::model::{
     sockets::{Kind, Place, Socket, Tcp},
-    trace_sockets::{PeerBytes, Queue},
+    trace_sockets::{PeerBytes, Queue, Reading},
 };
 
 /// Other ends that are told of one by one.
@@ -60,6 +64,7 @@ struct End {
     address: Option<SocketAddr>,
     bytes: u64,
     is_stalled: bool,
+    reading: Option<Reading>,
 }
 
 /// Whose the bytes are. All together they are the queues' bytes.
@@ -192,6 +197,7 @@ impl Attribution {
             address: socket.peer,
             bytes: 0,
             is_stalled: is_stalled(socket),
+            reading: (queue == Queue::Receive).then(|| reading(socket)),
         });
         end.bytes = end.bytes.saturating_add(bytes);
     }
@@ -233,6 +239,12 @@ impl Share {
         }
     }
 
+    /// Of receive queues: whether anyone reads.
+    #[must_use]
+    pub fn reading(&self) -> Option<Reading> {
+        self.ends.values().map(|end| end.reading).fold(None, add)
+    }
+
     /// To whom, most bytes first: by address, or socket by socket where there is but
     /// one address. The last one stands for all others.
     #[must_use]
@@ -248,6 +260,7 @@ impl Share {
             peer.bytes = peer.bytes.saturating_add(end.bytes);
             peer.sockets += 1;
             peer.stalled += u64::from(end.is_stalled);
+            peer.reading = add(peer.reading, end.reading);
             *only_port = port.unwrap_or(0);
         }
         let peers = peers
@@ -273,6 +286,7 @@ impl Share {
                     bytes: sum.bytes.saturating_add(peer.bytes),
                     sockets: sum.sockets + peer.sockets,
                     stalled: sum.stalled + peer.stalled,
+                    reading: add(sum.reading, peer.reading),
                 });
             peers.push(rest);
         }

@@ -36,7 +36,10 @@ pub fn cause(socket: &Socket) -> Cause {
 fn sending(tcp: &Tcp) -> Cause {
     let has_something = tcp.not_sent > 0 || tcp.send_queue > 0;
     if has_something && waits_for_receiver(tcp) {
-        Cause::PeerDoesNotRead
+        match has_no_room(tcp) {
+            true => Cause::PeerDoesNotRead,
+            false => Cause::PeerReadsSlowly,
+        }
     } else if tcp.not_sent > 0 {
         Cause::Network
     } else {
@@ -47,15 +50,17 @@ fn sending(tcp: &Tcp) -> Cause {
 fn waits_for_receiver(tcp: &Tcp) -> bool {
     match tcp.limited_by {
         Some(limit) => limit == Limit::Receiver,
-        None => {
-            // A receiver that does not read may still offer less than a segment.
-            tcp.peer_window < u64::from(tcp.segment_bytes)
-                || tcp.receiver_limited_ms > tcp.busy_ms / RECEIVER_LIMITED_PART
-        }
+        None => has_no_room(tcp) || tcp.receiver_limited_ms > tcp.busy_ms / RECEIVER_LIMITED_PART,
     }
 }
 
-/// Whether the socket is a TCP connection whose other end does not read.
+/// A receiver that does not read may still offer less than a segment.
+const fn has_no_room(tcp: &Tcp) -> bool {
+    tcp.peer_window == 0 || tcp.peer_window < tcp.segment_bytes as u64
+}
+
+/// Whether the socket is a TCP connection whose other end does not read; one that
+/// reads too slowly is none.
 #[must_use]
 pub fn is_stalled(socket: &Socket) -> bool {
     socket.kind == Kind::Tcp && cause(socket) == Cause::PeerDoesNotRead

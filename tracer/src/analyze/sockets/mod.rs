@@ -4,6 +4,7 @@
 mod attribution;
 mod cause;
 mod owners;
+mod reading;
 mod sums;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]

@@ -64,6 +64,7 @@ fn stalled(cookie: u64, place: Place, peer: &str, send: u64) -> Socket {
     let tcp = socket.tcp.as_mut().unwrap();
     tcp.not_sent = send / 4;
     tcp.limited_by = Some(Limit::Receiver);
+    tcp.peer_window = 1_459;
     socket
 }
 
@@ -301,10 +302,11 @@ fn tells_causes_apart() {
         cause(&socket)
     };
     use Cause::*;
-    assert_eq!(
-        of(&|_, tcp| tcp.limited_by = Some(Limit::Receiver)),
-        PeerDoesNotRead
-    );
+    // The receiver's fault: with room for a segment, and without.
+    let receiver = |tcp: &mut Tcp| tcp.limited_by = Some(Limit::Receiver);
+    assert_eq!(of(&|_, tcp| receiver(tcp)), PeerReadsSlowly);
+    let full = |tcp: &mut Tcp| (tcp.limited_by, tcp.peer_window) = (Some(Limit::Receiver), 1_459);
+    assert_eq!(of(&|_, tcp| full(tcp)), PeerDoesNotRead);
     assert_eq!(of(&|_, tcp| tcp.limited_by = Some(Limit::Network)), Network);
     assert_eq!(of(&|_, tcp| tcp.not_sent = 0), InFlight);
     // Not known by sock_diag: less than a segment's room, or most of the time none.
@@ -312,7 +314,7 @@ fn tells_causes_apart() {
     assert_eq!(of(&|_, tcp| tcp.peer_window = 1_459), PeerDoesNotRead);
     assert_eq!(of(&|_, tcp| tcp.peer_window = 1_460), Network);
     let limited = |ms| of(&|_, tcp| (tcp.busy_ms, tcp.receiver_limited_ms) = (1_000, ms));
-    assert_eq!((limited(500), limited(501)), (Network, PeerDoesNotRead));
+    assert_eq!((limited(500), limited(501)), (Network, PeerReadsSlowly));
     // The network's fault, whatever the window was before.
     let now = |tcp: &mut Tcp| (tcp.limited_by, tcp.peer_window) = (Some(Limit::Network), 0);
     assert_eq!(of(&|_, tcp| now(tcp)), Network);

@@ -7,9 +7,11 @@ use std::{
 };
 
 use tracer_common::socket::{
-    AcceptRecord, Ends, FLAG_DEAD, FLAG_HAS_FILE, OwnerRecord, SocketRecord,
+    AcceptRecord, Ends, FLAG_COUNTS_RECEIVED, FLAG_DEAD, FLAG_HAS_FILE, FLAG_UPPER_LAYER,
+    OwnerRecord, SocketRecord,
 };
 
+use super::received::Received;
 use crate::{
     model::sockets::{Kind, Limit, Listener, Memory, Owner, Place, Socket, State, Tcp},
     probe::sockets::Record,
@@ -174,7 +176,7 @@ fn socket(record: &SocketRecord, kind: Kind, place: Place, tick: Duration) -> Op
         local,
         peer,
         memory,
-        tcp: (kind == Kind::Tcp && !is_listener).then(|| tcp(record, tick)),
+        tcp: (kind == Kind::Tcp && !is_listener).then(|| tcp(record, state, tick)),
         listener: is_listener.then(|| Listener {
             queued: u64::from(record.accept_backlog),
             queue_limit: u64::from(record.accept_backlog_max),
@@ -213,7 +215,7 @@ fn address(family: u32, words: [u32; 4], port: u16) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, port))
 }
 
-fn tcp(record: &SocketRecord, tick: Duration) -> Tcp {
+fn tcp(record: &SocketRecord, state: State, tick: Duration) -> Tcp {
     let milliseconds = |ticks: u32| (tick * ticks).as_millis() as u64;
     let ago = |then: u32| match then {
         0 => 0,
@@ -243,13 +245,22 @@ fn tcp(record: &SocketRecord, tick: Duration) -> Tcp {
         _ => None,
     };
     let (receiver, buffer) = (spent(CHRONO_RECEIVER), spent(CHRONO_BUFFER));
+    let receive_queue = ahead(record.rcv_nxt, record.copied_seq);
+    let received = Received {
+        bytes: (record.flags & FLAG_COUNTS_RECEIVED != 0).then_some(record.bytes_received),
+        queued: receive_queue,
+        state,
+        has_upper_layer: record.flags & FLAG_UPPER_LAYER != 0,
+    };
     Tcp {
-        receive_queue: ahead(record.rcv_nxt, record.copied_seq),
+        receive_queue,
         send_queue: ahead(record.write_seq, record.snd_una),
         not_sent: ahead(record.write_seq, record.snd_nxt),
         acknowledged: record.snd_una,
         written: record.write_seq,
         read: record.copied_seq,
+        read_bytes: received.read(),
+        reads: None,
         peer_window: u64::from(record.snd_wnd),
         congestion_window: record.snd_cwnd,
         segment_bytes: record.mss_cache,

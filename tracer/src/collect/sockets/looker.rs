@@ -7,8 +7,14 @@ use std::{
 
 use tracer_common::socket::{Ends, KEY_IS_INODE, SocketCalls};
 
-use super::{Reader, SocketsError, assemble::addresses, pressure};
+use super::{
+    Reader, SocketsError,
+    assemble::addresses,
+    pressure,
+    reads::{Looked, ReadsSeen},
+};
 use crate::{
+    collect::clock,
     model::{
         sockets::{Kind, Place, Snapshot, Socket},
         trace_sockets::Events,
@@ -38,6 +44,7 @@ pub struct Looker {
     /// Of sockets that are gone.
     events: Events,
     retransmits: Option<HashMap<u64, u64>>,
+    reads: ReadsSeen,
     windows: Option<Events>,
 }
 
@@ -51,13 +58,18 @@ impl Looker {
             absent: HashSet::new(),
             events: Events::default(),
             retransmits: None,
+            reads: ReadsSeen::default(),
             windows: None,
         }
     }
 
     /// Looks. `processes`: by address space, the pids that are or were traced.
     pub fn look(&mut self, processes: &BTreeMap<u32, u32>) -> Result<Seen, SocketsError> {
+        let began_ns = clock::Moment::now().monotonic_ns;
         let mut snapshot = self.reader.snapshot()?;
+        let ended_ns = clock::Moment::now().monotonic_ns;
+        let looked = Looked { began_ns, ended_ns };
+        self.reads.look(&mut snapshot.sockets, looked);
         let mut raw = HashMap::new();
         self.map.read(|key, calls| {
             raw.insert(key, *calls);

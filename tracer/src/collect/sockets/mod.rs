@@ -13,6 +13,8 @@ mod places;
 mod pressure;
 mod processes;
 mod readers;
+mod reads;
+mod received;
 pub(super) mod report;
 mod trace;
 

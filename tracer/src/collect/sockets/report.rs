@@ -112,6 +112,7 @@ fn without(attribution: &Attribution) -> Vec<Unattributed> {
             bytes: share.bytes,
             sockets: share.sockets(),
             why: why.text().to_owned(),
+            reading: share.reading(),
         })
         .collect();
     without.sort_by_key(|it| std::cmp::Reverse(it.bytes));
@@ -137,6 +138,7 @@ fn with_stacks(
                 bytes: share.bytes,
                 sockets: share.sockets(),
                 why: Why::Lost.text().to_owned(),
+                reading: share.reading(),
             });
             continue;
         };
@@ -159,6 +161,7 @@ fn with_stacks(
                 call: call_of(source),
                 bytes: 0,
                 sockets: 0,
+                reading: None,
                 peers: Vec::new(),
                 frames,
                 stack_end,
@@ -172,6 +175,7 @@ fn with_stacks(
         .map(|(site, share)| SocketSite {
             bytes: share.bytes,
             sockets: share.sockets(),
+            reading: share.reading(),
             peers: share.peers(),
             ..site
         })

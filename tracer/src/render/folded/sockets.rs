@@ -6,7 +6,10 @@ use crate::model::{
     Report,
     trace_sockets::{Call, PeerBytes, Queue, SocketSite},
 };
-use crate::render::names;
+use crate::render::{
+    names,
+    sockets::{is_known, reading},
+};
 
 /// What is in the queues by whose doing it is, down to the other end; and bytes of
 /// each. They add up to the sites' bytes, whatever is said of their peers.
@@ -21,6 +24,9 @@ pub fn socket_stacks(report: &Report) -> Vec<(String, u64)> {
     for it in sockets.unattributed.iter().filter(|it| it.bytes > 0) {
         let mut line = beginning(report, it.process, it.queue);
         push(&mut line, &format!("[{}]", names::sanitize(&it.why)));
+        if let Some(it) = it.reading.as_ref().filter(|it| is_known(it)) {
+            push(&mut line, &format!("[{}]", reading(it)));
+        }
         stacks.push((line, it.bytes));
     }
     stacks
@@ -67,12 +73,15 @@ fn call(call: Call) -> &'static str {
     }
 }
 
-/// The other end, and whether it reads.
+/// The other end, and whether it reads; of receive queues whether the process does.
 pub fn peer_label(peer: &PeerBytes) -> String {
     let name = match names::sanitize(&peer.address) {
         name if name.trim().is_empty() => "other peers".to_owned(),
         name => name.into_owned(),
     };
+    if let Some(it) = peer.reading.as_ref().filter(|it| is_known(it)) {
+        return format!("{name} ({})", reading(it));
+    }
     match (peer.stalled, peer.sockets) {
         (0, _) => name,
         (stalled, sockets) if stalled >= sockets => format!("{name} (does not read)"),
@@ -100,6 +109,7 @@ mod tests {
             bytes,
             sockets: 2,
             stalled,
+            reading: None,
         };
         site.peers = vec![peer("10.0.0.7;\\n1", 60, 2), peer("", 30, 1)];
         sockets.sites.truncate(1);

@@ -17,8 +17,8 @@ use crate::{
             Host, Kind, Limit, Listener, Memory, Owner, Place, Snapshot, Socket, Source, State, Tcp,
         },
         trace_sockets::{
-            Accounting, Call, Events, Moment, PeerBytes, Probes, Queue, SocketSite, Sockets,
-            Unattributed,
+            Accounting, Call, Events, Moment, PeerBytes, Probes, Queue, Reading, SocketSite,
+            Sockets, Unattributed,
         },
     },
 };
@@ -35,7 +35,10 @@ pub fn host(stalled: u16) -> Snapshot {
             stall(&mut socket, u64::from(client));
         } else if client == 50 {
             socket.memory.receive_bytes = 65_434;
-            with_tcp(&mut socket, |tcp| tcp.receive_queue = 60_000);
+            with_tcp(&mut socket, |tcp| {
+                tcp.receive_queue = 60_000;
+                tcp.read_bytes = Some(1_234_567);
+            });
         }
         sockets.push(socket);
     }
@@ -176,6 +179,7 @@ pub fn sockets() -> Sockets {
         bytes: it.socket.memory.send_bytes,
         sockets: 1,
         stalled: 1,
+        reading: None,
     });
     let mut peers: Vec<PeerBytes> = peers.collect();
     let told: u64 = peers.iter().map(|it| it.bytes).sum();
@@ -184,6 +188,7 @@ pub fn sockets() -> Sockets {
         bytes: send - before - told,
         sockets: 40,
         stalled: 7,
+        reading: None,
     });
     let broadcast = vec![
         frame("JS:*broadcast /srv/app.js:31:12", "[jit]", 0),
@@ -194,6 +199,18 @@ pub fn sockets() -> Sockets {
         frame("JS:~onRequest /srv/app.js:7:1", "[jit]", 0),
         frame("main", "/usr/local/bin/node", 0x00be_ef00),
     ];
+    let not_read = Reading {
+        not_lately: 1,
+        not_for_ms: 24_870,
+        ..Reading::default()
+    };
+    let from = vec![PeerBytes {
+        address: "10.0.0.50:51050".to_owned(),
+        bytes: 65_434,
+        sockets: 1,
+        stalled: 0,
+        reading: Some(not_read),
+    }];
     let site = |number: u64, queue, call, bytes, frames, peers| SocketSite {
         site_id: format!("{number:016x}"),
         process: 1,
@@ -201,6 +218,7 @@ pub fn sockets() -> Sockets {
         call,
         bytes,
         sockets: 43,
+        reading: None,
         peers,
         frames,
         stack_end: StackEnd::Root,
@@ -228,14 +246,11 @@ pub fn sockets() -> Sockets {
         timeline: vec![moment(0.1, 3 * MIB, 0), last],
         sites: vec![
             site(7, Queue::Send, Call::Send, send - before, broadcast, peers),
-            site(
-                8,
-                Queue::Receive,
-                Call::Receive,
-                65_434,
-                handler,
-                Vec::new(),
-            ),
+            SocketSite {
+                sockets: 1,
+                reading: Some(not_read),
+                ..site(8, Queue::Receive, Call::Receive, 65_434, handler, from)
+            },
         ],
         unattributed: vec![
             Unattributed {
@@ -244,6 +259,7 @@ pub fn sockets() -> Sockets {
                 bytes: before,
                 sockets: 10,
                 why: "sent before the trace".to_owned(),
+                reading: None,
             },
             Unattributed {
                 process: 1,
@@ -251,6 +267,7 @@ pub fn sockets() -> Sockets {
                 bytes: 32_768,
                 sockets: 1,
                 why: "sent before the trace".to_owned(),
+                reading: None,
             },
         ],
         accounting: Some(Accounting {
@@ -294,11 +311,22 @@ fn any_queue() -> impl Strategy<Value = Queue> {
 }
 
 prop_compose! {
+    fn any_reading()(
+        (never, not_lately, not_for_ms) in (number(), number(), number()),
+        (read, read_bytes, read_over_ms) in (number(), number(), number()),
+        unknown in number(),
+    ) -> Reading {
+        Reading { never, not_lately, not_for_ms, read, read_bytes, read_over_ms, unknown }
+    }
+}
+
+prop_compose! {
     fn any_peer()(
         address in any_text(),
         (bytes, sockets, stalled) in (number(), number(), number()),
+        reading in of(any_reading()),
     ) -> PeerBytes {
-        PeerBytes { address, bytes, sockets, stalled }
+        PeerBytes { address, bytes, sockets, stalled, reading }
     }
 }
 
@@ -309,12 +337,12 @@ prop_compose! {
         queue in any_queue(),
         call in prop::sample::select(vec![Call::Send, Call::Receive, Call::Accept, Call::Connect]),
         (bytes, sockets) in (number(), number()),
-        peers in vec(any_peer(), 0..4),
+        (reading, peers) in (of(any_reading()), vec(any_peer(), 0..4)),
         frames in vec(any_frame(), 0..4),
     ) -> SocketSite {
         SocketSite {
             site_id: format!("{site:016x}"),
-            process, queue, call, bytes, sockets, peers, frames,
+            process, queue, call, bytes, sockets, reading, peers, frames,
             stack_end: StackEnd::Root,
         }
     }
@@ -326,8 +354,9 @@ prop_compose! {
         queue in any_queue(),
         (bytes, sockets) in (number(), number()),
         why in any_text(),
+        reading in of(any_reading()),
     ) -> Unattributed {
-        Unattributed { process, queue, bytes, sockets, why }
+        Unattributed { process, queue, bytes, sockets, why, reading }
     }
 }
 

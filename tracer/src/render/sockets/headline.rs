@@ -1,6 +1,6 @@
 //! What is going on, in a sentence or two.
 
-use super::{address, is_held_up, process};
+use super::{address, process};
 use crate::model::{
     socket_look::{Cause, Large, Look, ProcessSockets, Sums},
     sockets::Kind,
@@ -93,27 +93,23 @@ fn stalled(look: &Look) -> Finding {
         _ => "At least ",
     };
     let waiting = words::bytes(bytes);
-    let read = match largest.is_none_or(is_held_up) {
-        true => "read",
-        false => "read fast enough",
-    };
     let all = words::counted(connections, "connection");
     let text = match (connections, largest) {
         (0, _) => return None,
         (1, Some(it)) => format!(
-            "{at_least}{waiting} of {} wait for a peer that does not {read}: {}{}.",
+            "{at_least}{waiting} of {} wait for a peer that does not read: {}{}.",
             process(it.pid, &it.command),
             peer(it),
             duration(it)
         ),
         (_, Some(it)) => format!(
-            "{at_least}{waiting} wait in {all} whose peers do not {read}; most for {}: {} of {}{}.",
+            "{at_least}{waiting} wait in {all} whose peers do not read; most for {}: {} of {}{}.",
             peer(it),
             words::bytes(it.socket.memory.buffers()),
             process(it.pid, &it.command),
             duration(it)
         ),
-        (_, None) => format!("{at_least}{waiting} wait in {all} whose peers do not {read}."),
+        (_, None) => format!("{at_least}{waiting} wait in {all} whose peers do not read."),
     };
     Some((bytes, text))
 }
@@ -168,6 +164,18 @@ fn on_the_way(look: &Look) -> Finding {
         .fold(0, u64::saturating_add);
     let bytes = look.sums.send_bytes.saturating_sub(stalled);
     let who = most(look, |sums| sums.send_bytes)?;
+    let slow = (look.largest.iter()).find(|it| it.cause == Cause::PeerReadsSlowly);
+    if let Some(it) = slow {
+        let text = format!(
+            "About {} in send queues on its way, or for peers that read too slowly; of those most for {}: {} of {}{}.",
+            words::bytes(bytes),
+            peer(it),
+            words::bytes(it.socket.memory.buffers()),
+            process(it.pid, &it.command),
+            duration(it)
+        );
+        return Some((bytes, text));
+    }
     let text = format!(
         "About {} in send queues on its way, or held up by the network; most of {}.",
         words::bytes(bytes),

@@ -118,25 +118,14 @@ fn how(large: &Large) -> String {
     format!("{}: {}", parts.join(", "), reason(large))
 }
 
-/// Whether the other end has no room for even a segment: it does not read at all,
-/// rather than too slowly.
-pub fn is_held_up(large: &Large) -> bool {
-    let tcp = large.socket.tcp.unwrap_or_default();
-    tcp.peer_window < u64::from(tcp.segment_bytes)
-}
-
 fn reason(large: &Large) -> String {
     let tcp = large.socket.tcp.unwrap_or_default();
     match large.cause {
         Cause::PeerDoesNotRead if large.socket.kind != Kind::Tcp => {
             "the other end does not read".to_owned()
         }
-        Cause::PeerDoesNotRead if is_held_up(large) => {
-            format!("the peer does not read{}", duration(&tcp))
-        }
-        Cause::PeerDoesNotRead => {
-            format!("the peer reads too slowly{}", duration(&tcp))
-        }
+        Cause::PeerDoesNotRead => format!("the peer does not read{}", duration(&tcp)),
+        Cause::PeerReadsSlowly => format!("the peer reads too slowly{}", duration(&tcp)),
         Cause::Network => {
             let tcp = Tcp {
                 receiver_limited_ms: 0,
@@ -144,10 +133,19 @@ fn reason(large: &Large) -> String {
             };
             format!("the network takes no more{}", duration(&tcp))
         }
-        Cause::NotRead => "the process does not read".to_owned(),
+        Cause::NotRead => not_read(&tcp),
         Cause::NotAccepted => "nobody has accepted it yet".to_owned(),
         Cause::InFlight => "on its way".to_owned(),
         Cause::Nothing => "empty".to_owned(),
+    }
+}
+
+/// Whether the process reads, as far as it is known.
+fn not_read(tcp: &Tcp) -> String {
+    match tcp.read_bytes {
+        Some(0) => "the process has never read from it".to_owned(),
+        Some(bytes) => format!("not read yet; {} were read before", words::bytes(bytes)),
+        None => "the process does not read".to_owned(),
     }
 }
 

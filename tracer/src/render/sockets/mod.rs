@@ -3,6 +3,7 @@
 
 mod headline;
 mod largest;
+mod reading;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;
@@ -17,7 +18,10 @@ use crate::model::{
     sockets::Source,
 };
 
-pub(super) use largest::{address, is_held_up};
+pub(super) use {
+    largest::address,
+    reading::{is_known, reading},
+};
 
 /// Processes that have a line, those with the most in TCP's buffers.
 const PROCESSES: usize = 6;

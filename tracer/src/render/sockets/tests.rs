@@ -40,7 +40,7 @@ the largest sockets
    4.0 MiB  to 10.0.0.1:51001, at 10.0.0.1:8080, of node (4242); last heard of 1.2 s ago
             send queue 4.0 MiB of 4.0 MiB, 3.9 MiB not sent: the peer does not read, for 1 min 33 s
   63.9 KiB  from 10.0.0.50:51050, at 10.0.0.1:8080, of node (4242); last heard of 1.2 s ago
-            receive queue 63.9 KiB of 128.0 KiB: the process does not read
+            receive queue 63.9 KiB of 128.0 KiB: not read yet; 1.2 MiB were read before
   32.0 KiB  to 10.0.0.78:40002, at 10.0.0.1:8080, an orphan of node (4242); last heard of 1.2 s ago
             FIN-WAIT-1, send queue 32.0 KiB of 85.0 KiB: on its way
 

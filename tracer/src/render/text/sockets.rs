@@ -4,23 +4,17 @@
 use crate::model::{
     Report,
     socket_look::{Cause, Large},
-    trace_sockets::{
-        Accounting, Call, Events, Moment, Probes, Queue, SocketSite, Sockets, Unattributed,
-    },
+    trace_sockets::{Accounting, Events, Moment, Probes, Sockets},
 };
 use crate::render::layout::{Ink, cut_end, ink, wrap, wrap_parts};
 use crate::render::{names, sockets::address, words};
 
 use super::Page;
 
+mod sites;
+
 /// With less in all queues, throughout, there is nothing to tell.
 const QUIET_BYTES: u64 = 1 << 20;
-/// Less is not worth a line.
-const WORTH_BYTES: u64 = 64 << 10;
-/// How many sites are told of, in all queues.
-const SITES: usize = 4;
-/// How many frames stand in a site's line.
-const FRAMES: usize = 7;
 /// How many peers that do not read are named.
 const STALLED: usize = 5;
 
@@ -58,12 +52,7 @@ pub fn push(report: &Report, page: Page, lines: &mut Vec<String>) {
     let since = (sockets.timeline.len() > 1).then_some(first);
     table(last, since, page, lines);
     stalled(sockets, page, lines);
-    for site in worth(&sockets.sites) {
-        push_site(report, site, page, lines);
-    }
-    for it in &sockets.unattributed {
-        push_unattributed(report, it, page, lines);
-    }
+    sites::push(report, sockets, page, lines);
     if let Some(accounting) = &sockets.accounting {
         let text = balance(accounting);
         lines.extend(wrap(&text, "  ", page.columns));
@@ -168,57 +157,6 @@ fn stalled(sockets: &Sockets, page: Page, lines: &mut Vec<String>) {
     let mut text = wrap(&heading, "  ", page.columns);
     text.extend(wrap_parts(&named, "    ", page.columns));
     lines.extend(text.iter().map(|line| ink(line, Ink::Alarm, page.colour)));
-}
-
-fn worth(sites: &[SocketSite]) -> impl Iterator<Item = &SocketSite> {
-    let mut sites: Vec<_> = sites.iter().filter(|it| it.bytes >= WORTH_BYTES).collect();
-    sites.sort_by_key(|site| std::cmp::Reverse(site.bytes));
-    sites.into_iter().take(SITES)
-}
-
-fn push_site(report: &Report, site: &SocketSite, page: Page, lines: &mut Vec<String>) {
-    let what = match (site.queue, site.call) {
-        (Queue::Send, _) => "sent by",
-        (Queue::Orphan, Call::Send) => "sent, and then closed, by",
-        (Queue::Orphan, _) => "of orphans, had by",
-        (Queue::Accept, _) => "not accepted yet; it was last accepted by",
-        (Queue::Receive, Call::Receive) => "received, and last read by",
-        (Queue::Receive, Call::Connect) => "received, and never read since it was connected by",
-        (Queue::Receive, _) => "received, and never read since it was accepted by",
-    };
-    let whose = match report.processes.len() {
-        0..=1 => String::new(),
-        _ => format!(" in {}", names::process_of(report, site.process)),
-    };
-    let text = format!(
-        "{what} {}{whose}, on {}",
-        names::callers(&site.frames, FRAMES),
-        words::counted(site.sockets, "socket")
-    );
-    let beginning = format!("  {:>10}  ", words::bytes(site.bytes));
-    lines.extend(wrap(&text, &beginning, page.columns));
-}
-
-fn push_unattributed(report: &Report, it: &Unattributed, page: Page, lines: &mut Vec<String>) {
-    if it.bytes < WORTH_BYTES {
-        return;
-    }
-    let queue = match it.queue {
-        Queue::Send => "send queues",
-        Queue::Receive => "receive queues",
-        Queue::Accept => "accept queues",
-        Queue::Orphan => "orphans",
-    };
-    let whose = match report.processes.len() {
-        0..=1 => String::new(),
-        _ => format!(" of {}", names::process_of(report, it.process)),
-    };
-    let text = format!(
-        "in {queue}{whose} without a stack: {}",
-        names::sanitize(&it.why)
-    );
-    let beginning = format!("  {:>10}  ", words::bytes(it.bytes));
-    lines.extend(wrap(&text, &beginning, page.columns));
 }
 
 /// What the kernel's allocators took and gave against what the sockets hold.

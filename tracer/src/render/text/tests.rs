@@ -125,6 +125,28 @@ In the kernel's queues of sockets at the end:
     assert!(text.contains(line), "{text}");
 }
 
+/// Whether anyone reads stands with a receive queue; stacks whose lines would look the same
+/// are one line, of at least one socket and of both's at most.
+#[test]
+fn shows_who_reads() {
+    let mut report = sample::troubled();
+    let sockets = report.sockets.as_mut().unwrap();
+    let mut twin = sockets.sites[0].clone();
+    twin.site_id = "00000000000000aa".to_owned();
+    (twin.bytes, twin.sockets) = (1 << 20, 2);
+    sockets.sites.push(twin);
+    sockets.sites[1].bytes = 65_536;
+    let text = render(&report, PAGE);
+    for expected in [
+        "    36.8 MiB  sent by JS:*broadcast /srv/app.js:31:12 < JS:~tick\n              \
+         /srv/app.js:50:3 < main, on 43 to 45 sockets\n",
+        "    64.0 KiB  received, and last read by JS:~onRequest /srv/app.js:7:1 < main,\n              \
+         on 1 socket: with no byte read for at least 24.9 s\n",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in\n{text}");
+    }
+}
+
 /// Of many sites the ten largest are shown; of deep stacks the frames next to the allocator.
 #[test]
 fn shows_the_largest() {

@@ -9,8 +9,8 @@ use super::{connection, listener, open, stalled};
 use crate::{
     analyze::sockets::{Why, attribute},
     model::{
-        sockets::{Place, Socket},
-        trace_sockets::Queue,
+        sockets::{Place, Reads, Socket},
+        trace_sockets::{Queue, Reading},
     },
 };
 
@@ -154,4 +154,45 @@ proptest! {
         let queues: u64 = sockets.iter().map(|it| it.memory.buffers()).sum();
         prop_assert_eq!(told, queues);
     }
+}
+
+/// Whether a receive queue is read is counted socket by socket; where times differ the
+/// shortest holds for all. Of what is sent nothing is said.
+#[test]
+fn tells_whether_anyone_reads() {
+    let with = |cookie, read_bytes, reads: Option<(u64, u64)>| {
+        let mut socket = connection(cookie, open(&[7]), "10.0.0.7:1", 300, 20);
+        let tcp = socket.tcp.as_mut().unwrap();
+        tcp.read_bytes = read_bytes;
+        tcp.reads = reads.map(|(bytes, over_ms)| Reads { bytes, over_ms });
+        socket
+    };
+    let sockets = [
+        with(1, Some(0), None),
+        with(2, Some(0), Some((0, 9_000))),
+        with(3, Some(5), Some((0, 7_000))),
+        with(4, Some(5), Some((0, 8_000))),
+        with(5, Some(5), Some((2, 5_000))),
+        with(6, Some(5), Some((0, 999))),
+        with(7, Some(5), None),
+        with(8, None, None),
+    ];
+    let found = attribute(&sockets, &processes(), &HashMap::new());
+    let share = &found.without[&(SPACE, Queue::Receive, Why::NotReadSince)];
+    let expected = Reading {
+        never: 2,
+        not_lately: 2,
+        not_for_ms: 7_000,
+        read: 1,
+        read_bytes: 2,
+        read_over_ms: 5_000,
+        unknown: 3,
+    };
+    assert_eq!(share.reading(), Some(expected));
+    assert_eq!(expected.sockets(), share.sockets());
+    let peers: Vec<_> = share.peers().iter().filter_map(|it| it.reading).collect();
+    let sum = peers.into_iter().reduce(Reading::and);
+    assert_eq!(sum, Some(expected));
+    let sent = &found.without[&(SPACE, Queue::Send, Why::SentBefore)];
+    assert_eq!(sent.reading(), None);
 }

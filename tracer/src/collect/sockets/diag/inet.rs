@@ -4,9 +4,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use super::{
+    super::received::Received,
     memory::memory,
     netlink::{attributes, u32_at},
-    tcp_info::tcp,
+    tcp_info::{bytes_received, tcp},
 };
 use crate::model::sockets::{Kind, Listener, Memory, Place, Socket, State, Tcp};
 
@@ -14,6 +15,8 @@ use crate::model::sockets::{Kind, Listener, Memory, Place, Socket, State, Tcp};
 const INFO: u16 = 2;
 /// `INET_DIAG_SKMEMINFO`.
 const MEMORY: u16 = 7;
+/// `INET_DIAG_ULP_INFO` (Linux 5.4): there is something above TCP in the kernel.
+const UPPER_LAYER: u16 = 19;
 /// `sizeof(struct inet_diag_msg)`.
 const ENTRY: usize = 72;
 /// `sizeof(struct inet_diag_req_v2)`.
@@ -85,15 +88,23 @@ fn read(entry: &[u8], kind: Kind, namespace: u32) -> Option<(Socket, u8)> {
         _ => State::Close,
     };
     let (mut memory_of, mut tcp_of) = (Memory::default(), Tcp::default());
+    let (mut received, mut has_upper_layer) = (None, false);
     for (number, value) in attributes(rest) {
         match number {
             MEMORY => memory_of = memory(value, kind),
-            INFO => tcp_of = tcp(value),
+            INFO => (tcp_of, received) = (tcp(value), bytes_received(value)),
+            UPPER_LAYER => has_upper_layer = true,
             _ => {}
         }
     }
     let (receive_queue, send_queue) = (u32_at(header, 56)?.into(), u32_at(header, 60)?.into());
     let is_listener = state == State::Listen;
+    let received = Received {
+        bytes: received,
+        queued: receive_queue,
+        state,
+        has_upper_layer,
+    };
     let device = u32_at(header, 40)?;
     let socket = Socket {
         cookie: u64::from(u32_at(header, 44)?) | u64::from(u32_at(header, 48)?) << 32,
@@ -109,6 +120,7 @@ fn read(entry: &[u8], kind: Kind, namespace: u32) -> Option<(Socket, u8)> {
         tcp: (kind == Kind::Tcp && !is_listener).then_some(Tcp {
             receive_queue,
             send_queue,
+            read_bytes: received.read(),
             ..tcp_of
         }),
         listener: is_listener.then_some(Listener {

@@ -1,6 +1,6 @@
 //! `struct tcp_info` (include/uapi/linux/tcp.h), which grows at its end with the
 //! kernel: only what is there is read. `not_sent` and the times of the limits came
-//! with 4.6 and 4.10, `snd_wnd` with 5.4.
+//! with 4.6 and 4.10, `snd_wnd` with 5.4, `bytes_received` with 4.1.
 
 use super::netlink::{u32_at, u64_at};
 use crate::model::sockets::Tcp;
@@ -26,9 +26,23 @@ pub fn tcp(info: &[u8]) -> Tcp {
     }
 }
 
+/// What was ever received, the end of the stream as a byte (`bytes_received`).
+pub fn bytes_received(info: &[u8]) -> Option<u64> {
+    u64_at(info, 128)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The count of what was received is whole or unknown.
+    #[test]
+    fn half_a_count_is_none() {
+        let mut info = [0; 136];
+        info[128..].copy_from_slice(&0x0102_0304_0506_0708_u64.to_ne_bytes());
+        assert_eq!(bytes_received(&info), Some(0x0102_0304_0506_0708));
+        assert_eq!(bytes_received(&info[..135]), None);
+    }
 
     /// Each figure is read from where the kernel's header has it, at whatever length
     /// the structure ends.
