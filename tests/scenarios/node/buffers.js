@@ -18,5 +18,5 @@ function passUpload(size) {
 ready();
 setInterval(() => {
   keepUpload(between(20000, 100000));
-  passUpload(between(20000, 100000));
+  passUpload(between(2000, 8000));
 }, 20);

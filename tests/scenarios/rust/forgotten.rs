@@ -15,7 +15,8 @@ struct Connection {
 fn keep_connection(size: usize) {
     let connection = Box::new(Connection { buffer: vec![7; size] });
     LEAKED_BYTES.fetch_add((size_of::<Connection>() + connection.buffer.capacity()) as u64, Relaxed);
-    std::mem::forget(connection);
+    // Or it would not be allocated at all.
+    std::mem::forget(std::hint::black_box(connection));
 }
 
 #[inline(never)]

@@ -70,8 +70,20 @@ fn tcp_bytes() -> anyhow::Result<f64> {
     Ok(pages.parse::<f64>()? * 4096.0)
 }
 
+/// Waits until the queues of the case before are gone, as far as that comes.
+fn wait_for_quiet_sockets() -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while tcp_bytes()? > QUIET / 4.0 && Instant::now() < deadline {
+        sleep(STEP);
+    }
+    Ok(())
+}
+
 /// Runs a case for its window; whether it does what it says, and the line that tells.
 pub fn check(place: &Workplace, case: &Case, seed: u64) -> anyhow::Result<(bool, String)> {
+    if case.alone {
+        wait_for_quiet_sockets()?;
+    }
     let directory = tempfile::tempdir()?;
     let mut scenario = Scenario::start(place.command(case)?, seed, directory.path())?;
     let mut pids = scenario.ready()?;
