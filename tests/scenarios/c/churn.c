@@ -22,6 +22,6 @@ int main(void) {
             size_t block = below(BLOCKS);
             blocks[block] = replace(blocks[block]);
         }
-        pause_us(1500);
+        pause_us(2500);
     }
 }

@@ -1,7 +1,7 @@
 // Why: the plainest leak. A server has been running for a while; of its four handlers
 // three give back what they take, and `open_session` never does.
 // Right answer: leak, of `open_session`; its bytes are the sum of its requests. The busy
-// handlers allocate thirty times as much and must not be named.
+// handlers allocate ten times as much and must not be named.
 #include "scenario.h"
 
 static void *volatile last;
@@ -14,9 +14,9 @@ FUNCTION static void list_items(void) {
 }
 
 FUNCTION static void render(void) {
-    void *parts[8];
-    for (int part = 0; part < 8; part++) parts[part] = touched(malloc(3000), 3000);
-    for (int part = 0; part < 8; part++) free(parts[part]);
+    void *parts[4];
+    for (int part = 0; part < 4; part++) parts[part] = touched(malloc(3000), 3000);
+    for (int part = 0; part < 4; part++) free(parts[part]);
 }
 
 FUNCTION static void search(void) {
@@ -27,7 +27,7 @@ FUNCTION static void search(void) {
 }
 
 FUNCTION static void open_session(void) {
-    size_t size = between(1000, 3000);
+    size_t size = between(3000, 9000);
     last = touched(malloc(size), size);
     count(&truth.leaked_bytes, size);
 }
@@ -42,6 +42,6 @@ int main(void) {
         search();
         // 2 to 3 MB/s.
         if (below(2) == 0) open_session();
-        pause_us(between(200, 500));
+        pause_us(between(700, 1200));
     }
 }

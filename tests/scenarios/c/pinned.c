@@ -28,15 +28,15 @@ int main(void) {
     ready();
     wait_for_go();
     for (size_t wave = 0; wave < 6; wave++) {
-        size_t least = 300 + wave * 300;
+        size_t least = 800 + wave * 400;
         size_t number = between(18, 22) * 1000000 / (least + 100);
         for (size_t index = 0; index < number; index++) {
             requests[index] = read_request(between(least, least + 200));
-            if (index % 30 == 29) pause_us(1000);
+            if (index % 15 == 14) pause_us(1000);
         }
         for (size_t index = 0; index < number; index++) {
             requests[index] = keep_header(requests[index]);
-            if (index % 60 == 59) pause_us(1000);
+            if (index % 30 == 29) pause_us(1000);
         }
     }
     for (;;) pause_us(100000);

@@ -7,7 +7,7 @@
 #include "scenario.h"
 
 #define THREADS 8
-#define ROWS 3000
+#define ROWS 600
 
 static unsigned long rows_of[THREADS], bytes_of[THREADS];
 static void *volatile last;
@@ -17,7 +17,7 @@ FUNCTION static void fetch_rows(size_t count_rows, size_t size) {
     for (size_t row = 0; row < count_rows; row++) {
         rows[row] = touched(malloc(size), size);
         count(&truth.live_bytes, malloc_usable_size(rows[row]) + 8);
-        if (row % 20 == 0) pause_us(1000);
+        pause_us(1500);
     }
     last = touched(malloc(2000), 2000);
     count(&truth.live_bytes, malloc_usable_size(last) + 8);
@@ -37,8 +37,8 @@ static void *work(void *number) {
 int main(void) {
     begin();
     for (size_t thread = 0; thread < THREADS; thread++) {
-        rows_of[thread] = between(2000, ROWS);
-        bytes_of[thread] = between(6000, 9000);
+        rows_of[thread] = between(400, ROWS);
+        bytes_of[thread] = between(30000, 50000);
     }
     ready();
     wait_for_go();

@@ -31,6 +31,6 @@ int main() {
     ready();
     for (;;) {
         put(below(10 * LIMIT));
-        pause_us(400);
+        pause_us(1000);
     }
 }

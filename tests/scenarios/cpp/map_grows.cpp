@@ -40,8 +40,8 @@ int main() {
     for (unsigned long id = 0; id < 5000; id++) remember(id, between(20, 2000));
     ready();
     for (unsigned long id = 5000;; id++) {
-        remember(id, between(20, 3000));
+        remember(id, between(20, 5000));
         answer(between(100, 20000));
-        pause_us(500);
+        pause_us(700);
     }
 }

@@ -24,7 +24,7 @@ function work(kind, restarting) {
   if (kind === 'archive') ready((process.env.SCENARIO_PIDS || '').split(',').filter(Boolean).map(Number));
   process.send('up');
   setInterval(() => {
-    if (kind !== 'archive') return plainJob(between(10, 60));
+    if (kind !== 'archive') return plainJob(between(200, 800));
     archiveJob(between(40000, 120000));
     // As a supervisor's memory limit does; the next one stays.
     if (restarting === 'restarting' && counters.leaked_bytes > LIMIT) process.exit(1);

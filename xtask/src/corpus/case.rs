@@ -135,6 +135,9 @@ pub struct Case {
     /// What may follow them.
     #[serde(default)]
     pub allowed: Vec<Kind>,
+    /// Alone, as good as `expected`.
+    #[serde(default)]
+    pub instead: Vec<Kind>,
     /// In the first verdict's first stack; one of these, parted by `|`.
     pub function: Option<String>,
     /// In the first verdict's words.

@@ -101,6 +101,9 @@ fn function(frame: &Value) -> String {
 fn kinds(case: &Case, told: &[String]) -> Option<String> {
     let expected: Vec<&str> = case.expected.iter().map(|kind| kind.name()).collect();
     let is_start = told.len() >= expected.len() && told.iter().zip(&expected).all(|(a, b)| a == b);
+    if case.instead.iter().any(|kind| told == [kind.name()]) {
+        return None;
+    }
     let allowed = |kind: &String| case.allowed.iter().any(|allowed| allowed.name() == kind);
     if is_start && told[expected.len()..].iter().all(allowed) {
         return None;
@@ -205,6 +208,9 @@ mod tests {
         let healthy = case("expected=['healthy']");
         assert_eq!(kinds(&healthy, &told(&["healthy"])), None);
         assert!(kinds(&healthy, &told(&["healthy", "leak"])).is_some());
+        let spared = case("expected=['healthy']\ninstead=['not-enough-data']");
+        assert_eq!(kinds(&spared, &told(&["not-enough-data"])), None);
+        assert!(kinds(&spared, &told(&["not-enough-data", "leak"])).is_some());
         let two = case("expected=['leak','send-buffer']\nallowed=['retention']");
         assert_eq!(
             kinds(&two, &told(&["leak", "send-buffer", "retention"])),
