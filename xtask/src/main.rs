@@ -1,8 +1,10 @@
 //! memtrace's workshop: `cargo xtask ebpf` builds and checks the eBPF object,
 //! `cargo xtask bench` measures what tracing costs, `cargo xtask vm` runs a
-//! command on another kernel, `cargo xtask libc` gets other C libraries.
+//! command on another kernel, `cargo xtask libc` gets other C libraries,
+//! `cargo xtask corpus` judges the verdicts on programs with a known answer.
 
 mod bench;
+mod corpus;
 mod ebpf;
 mod record;
 mod strip;
@@ -39,6 +41,8 @@ enum Command {
         /// Only these: pair, mixed, tables, peers, threads, allocators, node, mappings, follow, daemon, memory, heap, sockets, latency. Writes nothing.
         names: Vec<String>,
     },
+    /// Run programs with a known answer under memtrace, as root, and judge what it tells.
+    Corpus(corpus::Options),
     /// Get the C libraries of newer Debians into target/libc, for the suite.
     Libc,
     /// Run a command as root on another kernel, emulated, over this machine's files.
@@ -64,6 +68,7 @@ fn main() -> anyhow::Result<()> {
         } => ebpf::build_flawed(),
         Command::Ebpf { .. } => ebpf::build(),
         Command::Bench { quick, names } => bench::run(&ebpf::root()?, &names, quick),
+        Command::Corpus(options) => corpus::run(&ebpf::root()?, &options),
         Command::Libc => vm::libraries(&ebpf::root()?.join("target")),
         Command::Vm {
             kernel,

@@ -19,7 +19,7 @@ pub mod processes;
 mod sockets;
 mod tables;
 mod threads;
-mod tracer;
+pub mod tracer;
 mod turns;
 
 use std::{
