@@ -34,21 +34,54 @@ pub fn line(points: &[(f64, f64)]) -> Line {
     }
 }
 
-/// The least value in the first third of the time that the points span, and in the
-/// last: what comes and goes is in neither.
+/// The least value in each third of the time that the points span: what comes and goes
+/// is in none.
 #[must_use]
-pub fn troughs(points: &[(f64, u64)]) -> (u64, u64) {
+pub fn thirds(points: &[(f64, u64)]) -> [u64; 3] {
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
-        return (0, 0);
+        return [0; 3];
     };
     let third = (last.0 - first.0) / 3.0;
-    let least = |is_in: &dyn Fn(f64) -> bool| {
-        let within = points.iter().filter(|it| is_in(it.0)).map(|it| it.1);
-        within.min()
+    let least = |number: f64, otherwise: u64| {
+        let (from, to) = (first.0 + number * third, first.0 + (number + 1.0) * third);
+        // Rounding is not to lose the last point.
+        let within = points
+            .iter()
+            .filter(|it| it.0 >= from && (it.0 <= to || number > 1.0));
+        within.map(|it| it.1).min().unwrap_or(otherwise)
     };
-    let early = least(&|seconds| seconds <= first.0 + third);
-    let late = least(&|seconds| seconds >= last.0 - third);
-    (early.unwrap_or(first.1), late.unwrap_or(last.1))
+    let start = least(0.0, first.1);
+    [start, least(1.0, start), least(2.0, last.1)]
+}
+
+/// The first third's and the last's.
+#[must_use]
+pub fn troughs(points: &[(f64, u64)]) -> (u64, u64) {
+    let [first, _, last] = thirds(points);
+    (first, last)
+}
+
+/// By how much what the points tell of grew, over all of `seconds`: from end to end where
+/// it hardly ever falls, else by its troughs, which lie two thirds of the time apart.
+#[must_use]
+pub fn grown(points: &[(f64, u64)], seconds: f64) -> u64 {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return 0;
+    };
+    let falls: u64 = points
+        .windows(2)
+        .map(|two| two[0].1.saturating_sub(two[1].1))
+        .fold(0, u64::saturating_add);
+    let rise = last.1.saturating_sub(first.1);
+    let spanned = (last.0 - first.0).max(f64::EPSILON);
+    let (low, high) = troughs(points);
+    let grown = if falls <= rise / 10 {
+        rise as f64
+    } else {
+        high.saturating_sub(low) as f64 * 1.5
+    };
+    // What was not looked at grew as the rest did, if it is little.
+    (grown * (seconds / spanned).clamp(1.0, 1.2)) as u64
 }
 
 /// In which eighth of a window something happened.
@@ -124,7 +157,22 @@ mod tests {
         let saw: Vec<(f64, u64)> = (0..60_u32)
             .map(|x| (f64::from(x), u64::from(x % 7) * 100 + 5))
             .collect();
-        assert_eq!(troughs(&saw), (5, 5));
+        assert_eq!(thirds(&saw), [5; 3]);
+        assert_eq!(grown(&saw, 60.0), 0);
+    }
+
+    /// A straight rise grows from end to end; with teeth, as its troughs do.
+    #[test]
+    fn a_rise_grows_by_all_of_it() {
+        let rise: Vec<(f64, u64)> = (0..=30_u32)
+            .map(|x| (f64::from(x), u64::from(x) * 100))
+            .collect();
+        assert_eq!(grown(&rise, 30.0), 3000);
+        assert_eq!(thirds(&rise), [0, 1000, 2000]);
+        let toothed: Vec<(f64, u64)> = (rise.iter())
+            .map(|it| (it.0, it.1 + (it.0 as u64 % 3) * 500))
+            .collect();
+        assert_eq!(grown(&toothed, 30.0), 2700);
     }
 
     /// Steady growth is even and keeps on; what fills up and stops does not; what

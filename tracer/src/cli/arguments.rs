@@ -80,8 +80,8 @@ pub struct Attach {
     pub follow: bool,
     #[command(flatten)]
     pub trace: Trace,
-    /// Most of the target's CPU time that tracing may take, percent, or `off`.
-    /// Above it memtrace samples; if that does not help it ends the trace.
+    /// Most of the target's CPU time (of one processor's, where it uses less) that
+    /// tracing may take, percent, or `off`. Above it memtrace samples; if that does not help it ends the trace.
     #[arg(long, value_name = "PERCENT", default_value = "20", value_parser = overhead)]
     pub max_overhead: Overhead,
 }

@@ -1,6 +1,6 @@
 //! Measuring what a running trace costs its target, and acting on it.
 
-use std::{collections::HashMap, os::fd::OwnedFd};
+use std::{collections::HashMap, os::fd::OwnedFd, time::Instant};
 
 use super::{
     CollectError, Session,
@@ -15,6 +15,7 @@ pub(super) struct Statistics {
     /// CPU time of each target, ns.
     target_cpu_ns: HashMap<u32, u64>,
     before: Load,
+    began: Instant,
 }
 
 impl Session {
@@ -32,6 +33,7 @@ impl Session {
                         _enabled: enabled,
                         target_cpu_ns: self.target_cpu_ns(),
                         before: self.load(),
+                        began: Instant::now(),
                     });
             return Ok(false);
         };
@@ -46,6 +48,7 @@ impl Session {
             return_hits: after.return_hits - statistics.before.return_hits,
             run_ns: after.run_ns - statistics.before.run_ns,
             target_cpu_ns,
+            wall_ns: u64::try_from(statistics.began.elapsed().as_nanos()).unwrap_or(u64::MAX),
         };
         match self.governor.judge(&load) {
             Decision::Keep => Ok(false),
@@ -91,7 +94,7 @@ impl Session {
             entry_hits: entry.count + exit.count + free.count,
             return_hits: at_return.count,
             run_ns: entry.ns + at_return.ns + exit.ns + free.ns,
-            target_cpu_ns: 0,
+            ..Load::default()
         }
     }
 }

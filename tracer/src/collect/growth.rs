@@ -7,7 +7,7 @@ use tracer_common::site::Site as KernelSite;
 
 use super::{clock::Moment, space::Space, timeline::Timeline};
 use crate::{
-    analyze::growth::{line, troughs},
+    analyze::growth::{line, thirds},
     model::growth::{AGES, Growth, Resident, SiteGrowth},
 };
 
@@ -15,6 +15,8 @@ use crate::{
 const SITES_MAX: usize = 2048;
 /// See there.
 const SITE_BYTES_MIN: u64 = 1024;
+/// 2⁵³ − 1.
+const BYTES_MAX: u64 = (1 << 53) - 1;
 
 /// What is known of the growth of a trace's processes.
 #[derive(Default)]
@@ -67,7 +69,10 @@ impl Reading<'_> {
             let timeline = self.following.residents.entry(space).or_default();
             timeline.add(Resident {
                 seconds: self.seconds,
-                live_bytes: self.live.get(&space).copied().unwrap_or(0),
+                live_bytes: self
+                    .live
+                    .get(&space)
+                    .map_or(0, |live| (*live).min(BYTES_MAX)),
                 ..resident
             });
         }
@@ -137,7 +142,7 @@ impl Following {
         for site in sites {
             let live = sum(&site.survivors);
             let Some(moments) = self.sites.get(&site.key).map(Timeline::moments) else {
-                left_out_bytes = left_out_bytes.saturating_add(live);
+                left_out_bytes = left_out_bytes.saturating_add(live).min(BYTES_MAX);
                 continue;
             };
             if live > 0 {
@@ -175,15 +180,26 @@ fn runtime(space: &Space) -> Option<&'static str> {
 fn add(of_site: &mut SiteGrowth, site: &AtEnd<'_>, moments: &[(f32, u64)], live: u64) {
     site.site_id.clone_into(&mut of_site.site_id);
     let points: Vec<(f64, u64)> = moments.iter().map(|it| (f64::from(it.0), it.1)).collect();
-    let (first, last) = troughs(&points);
+    let [first, middle, last] = thirds(&points);
     let values: Vec<(f64, f64)> = points.iter().map(|it| (it.0, it.1 as f64)).collect();
     let line = line(&values);
-    of_site.first_trough_bytes = of_site.first_trough_bytes.saturating_add(first);
-    of_site.last_trough_bytes = of_site.last_trough_bytes.saturating_add(last.min(live));
+    of_site.first_trough_bytes = of_site
+        .first_trough_bytes
+        .saturating_add(first)
+        .min(BYTES_MAX);
+    of_site.middle_trough_bytes = of_site
+        .middle_trough_bytes
+        .saturating_add(middle)
+        .min(BYTES_MAX);
+    of_site.last_trough_bytes = of_site
+        .last_trough_bytes
+        .saturating_add(last.min(live))
+        .min(BYTES_MAX);
     of_site.bytes_per_second += line.slope;
     of_site.error_bytes_per_second = of_site.error_bytes_per_second.hypot(line.error);
     for (known, more) in of_site.survivors.iter_mut().zip(site.survivors) {
-        *known = known.saturating_add(more);
+        // What a program asks for can be more than JSON's readers keep exact.
+        *known = known.saturating_add(more).min(BYTES_MAX);
     }
 }
 

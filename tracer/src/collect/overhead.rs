@@ -26,6 +26,8 @@ pub struct Load {
     pub run_ns: u64,
     /// CPU time of the target, ns, tracing included.
     pub target_cpu_ns: u64,
+    /// How long the stretch was, ns.
+    pub wall_ns: u64,
 }
 
 impl Load {
@@ -37,13 +39,16 @@ impl Load {
             + self.run_ns as f64
     }
 
-    /// The part of the target's CPU time that tracing took, 0 to 1.
+    /// The part of the target's CPU time that tracing took, 0 to 1; of one processor's
+    /// time, where the target used less: one that mostly waits loses little of what
+    /// it has by a few percent of a processor, were they most of what it uses.
     #[must_use]
     pub fn share(&self, traps: &TrapCosts) -> f64 {
-        if self.target_cpu_ns == 0 {
+        let whole = self.target_cpu_ns.max(self.wall_ns);
+        if whole == 0 {
             0.0
         } else {
-            (self.tracing_ns(traps) / self.target_cpu_ns as f64).min(1.0)
+            (self.tracing_ns(traps) / whole as f64).min(1.0)
         }
     }
 }
@@ -165,6 +170,7 @@ mod tests {
             return_hits: pairs,
             run_ns: pairs * 1000,
             target_cpu_ns: 100_000_000,
+            wall_ns: 80_000_000,
         }
     }
 
@@ -174,6 +180,16 @@ mod tests {
     fn share_is_traps_and_programs() {
         assert!((load(10_000).share(&TRAPS) - 0.33).abs() < 1e-9);
         assert_eq!(Load::default().share(&TRAPS), 0.0);
+    }
+
+    /// Of a target that mostly waits it is the share of a processor.
+    #[test]
+    fn share_of_a_processor_where_little_is_used() {
+        let waiting = Load {
+            wall_ns: 1_000_000_000,
+            ..load(10_000)
+        };
+        assert!((waiting.share(&TRAPS) - 0.033).abs() < 1e-9);
     }
 
     /// Over the limit: first sampling, then the end; under it: nothing.

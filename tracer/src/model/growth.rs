@@ -47,6 +47,8 @@ pub struct SiteGrowth {
     pub site_id: String,
     /// The least that was live in the first third of the window.
     pub first_trough_bytes: u64,
+    /// In the second.
+    pub middle_trough_bytes: u64,
     /// And in the last.
     pub last_trough_bytes: u64,
     /// Slope of a line through its live bytes, and the slope's standard error.

@@ -2,6 +2,7 @@
 //! report that a trace could end in.
 
 mod any;
+mod growth;
 mod heap;
 mod sockets;
 

@@ -1,15 +1,15 @@
 //! What is known of one process, as the rules want it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{
     places::{Series, series},
-    words,
+    thresholds as limit, words,
 };
 use crate::{
-    analyze::growth::troughs,
+    analyze::growth::{grown, troughs},
     model::{
-        Frame, MappingSite, Process, Report,
+        Frame, JAVASCRIPT, MappingSite, Process, Report, Site,
         growth::Growth,
         socket_look::ProcessSockets,
         trace_heap::{ProcessHeap, Shares},
@@ -61,15 +61,34 @@ impl<'a> Facts<'a> {
         troughs(self.series(place))
     }
 
-    /// By how much its troughs rose.
-    pub fn rise(&self, place: PlaceName) -> u64 {
-        let (first, last) = self.troughs(place);
-        last.saturating_sub(first)
+    /// Whether the heap was walked, and is the only one: allocator and other memory are
+    /// apart then.
+    pub fn is_walked(&self) -> bool {
+        let allocator = &self.process.allocator;
+        let is_alone = allocator.starts_with("glibc") && !allocator.contains('+');
+        is_alone && self.places.contains_key(&PlaceName::AllocatorLive)
     }
 
-    /// Whether the heap was walked: allocator and other memory are apart then.
-    pub fn is_walked(&self) -> bool {
-        self.places.contains_key(&PlaceName::AllocatorLive)
+    /// Of what new blocks hold that which is growth: not all that is asked for is touched,
+    /// and what replaces blocks from before the trace is none.
+    pub fn growth_part(&self, requested: u64) -> u64 {
+        if self.is_walked() {
+            return grown(self.series(PlaceName::AllocatorLive), self.seconds).min(requested);
+        }
+        let own = |site: &&Site| site.process == self.process.id;
+        let blocks = self
+            .report
+            .sites
+            .iter()
+            .filter(own)
+            .map(|it| it.counts.live_blocks);
+        let blocks = blocks.fold(0, u64::saturating_add);
+        let replaced = self.report.unmatched_frees as f64 / blocks.max(1) as f64;
+        if replaced > limit::REPLACED {
+            0
+        } else {
+            requested
+        }
     }
 
     pub fn has_runtime(&self, name: &str) -> bool {
@@ -133,23 +152,30 @@ impl<'a> Facts<'a> {
         self.places.iter().filter_map(of).collect()
     }
 
+    /// The stack of a site.
+    pub fn frames_of(&self, site_id: &str) -> Option<&'a [Frame]> {
+        let is_it = |site: &&Site| site.site_id == site_id && site.process == self.process.id;
+        self.report
+            .sites
+            .iter()
+            .find(is_it)
+            .map(|site| site.frames.as_slice())
+    }
+
+    /// The program's own functions that have filled its send queues.
+    pub fn senders(&self) -> HashSet<&'a str> {
+        let sites = self.report.sockets.iter().flat_map(|it| &it.sites);
+        let own = sites.filter(|it| it.process == self.process.id && it.queue == Queue::Send);
+        own.flat_map(|it| &it.frames)
+            .filter_map(own_function)
+            .collect()
+    }
+
     /// Stacks of sites by id, with their bytes; most first.
     pub fn stacks_of(&self, sites: &[(&str, u64)], whole: u64) -> Vec<VerdictStack> {
-        let frames = |id: &str| {
-            let own =
-                |site: &&crate::model::Site| site.site_id == id && site.process == self.process.id;
-            self.report
-                .sites
-                .iter()
-                .find(own)
-                .map(|site| site.frames.clone())
-        };
         let stacks = sites.iter().filter_map(|(id, bytes)| {
-            Some(stack(
-                *bytes,
-                whole,
-                frames(id).filter(|frames| !frames.is_empty())?,
-            ))
+            let frames = self.frames_of(id).filter(|frames| !frames.is_empty())?;
+            Some(stack(*bytes, whole, frames.to_vec()))
         });
         stacks.take(STACKS).collect()
     }
@@ -207,4 +233,22 @@ fn stack(bytes: u64, whole: u64, frames: Vec<Frame>) -> VerdictStack {
         share: bytes as f64 / whole.max(1) as f64,
         frames,
     }
+}
+
+/// The name of a function that is the program's own: not of a runtime, and not where
+/// every thread begins.
+pub fn own_function(frame: &Frame) -> Option<&str> {
+    const ROOTS: [&str; 5] = ["main", "_start", "start_thread", "clone", "clone3"];
+    const RUNTIMES: [&str; 3] = ["node::", "v8::", "Builtins_"];
+    let name = frame.function.as_deref()?;
+    if frame.module == JAVASCRIPT {
+        let file = frame.file.as_deref().unwrap_or("node:");
+        return (!file.starts_with("node:")).then_some(name);
+    }
+    let is_root = ROOTS.contains(&name)
+        || ["__libc_start", "uv_"]
+            .iter()
+            .any(|root| name.starts_with(root));
+    let is_runtime = RUNTIMES.iter().any(|runtime| name.contains(runtime));
+    (!is_root && !is_runtime).then_some(name)
 }

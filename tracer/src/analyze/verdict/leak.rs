@@ -1,32 +1,139 @@
 //! Leaks: sites whose blocks outlive the window, steadily; and growth too slow to call
 //! one. The same behind peers that do not read is a backlog.
 
-use super::{Facts, thresholds as limit, words};
+use std::collections::HashMap;
+
+use super::{Facts, facts::own_function, thresholds as limit, words};
 use crate::{
     analyze::growth::{Survival, survival},
     model::{
+        JAVASCRIPT,
         growth::SiteGrowth,
-        verdict::{Confidence, Kind, Verdict},
+        verdict::{Confidence, Kind, Verdict, VerdictStack},
     },
 };
 
-/// Sites that grow steadily, most lasting bytes first.
-fn steady<'a>(facts: &Facts<'a>) -> Vec<(&'a SiteGrowth, Survival)> {
-    let of = |site: &'a SiteGrowth| (site, survival(&site.survivors));
-    let sites = facts.growth.sites.iter().map(of);
-    let mut steady: Vec<_> = sites.filter(|(site, it)| is_steady(site, it)).collect();
-    steady.sort_by_key(|(_, it)| std::cmp::Reverse(it.lasting_bytes));
+/// How far from the allocator a collector's own functions stand.
+const COLLECTED_FRAMES: usize = 8;
+
+/// Sites that grow as one: of the same functions of the program's own. A function that
+/// is compiled anew in mid-trace has other native frames around it, and another site.
+struct Grown<'a> {
+    /// The largest of them.
+    site: &'a SiteGrowth,
+    /// Their sums.
+    sum: SiteGrowth,
+    survival: Survival,
+}
+
+/// What grows steadily, most lasting bytes first.
+fn steady<'a>(facts: &Facts<'a>) -> Vec<Grown<'a>> {
+    let mut groups: HashMap<Vec<&str>, Vec<&'a SiteGrowth>> = HashMap::new();
+    for site in &facts.growth.sites {
+        groups.entry(key(facts, site)).or_default().push(site);
+    }
+    let of = |sites: Vec<&'a SiteGrowth>| {
+        let site = sites.iter().copied().max_by_key(|it| live(it))?;
+        let sum = sum_of(&sites);
+        let mut survival = survival(&sum.survivors);
+        // It never was less in the last third, whatever the ages of its blocks are.
+        survival.lasting_bytes = survival.lasting_bytes.max(sum.last_trough_bytes);
+        if is_straight(&sum) {
+            // A block that is moved to grow is always young.
+            let grown = (sum.bytes_per_second * facts.seconds) as u64;
+            survival.lasting_bytes = survival.lasting_bytes.max(grown.min(live(&sum)));
+        }
+        Some(Grown {
+            site,
+            sum,
+            survival,
+        })
+    };
+    let is_garbage = |it: &Grown<'_>| {
+        it.survival.lasting_bytes < limit::COLLECTED_BYTES && is_collected(facts, it.site)
+    };
+    let grown = groups.into_values().filter_map(of);
+    let mut steady: Vec<_> = grown
+        .filter(|it| is_steady(&it.sum, &it.survival) && !is_garbage(it))
+        .collect();
+    steady.sort_by(|a, b| {
+        let by_size = b.survival.lasting_bytes.cmp(&a.survival.lasting_bytes);
+        by_size.then_with(|| a.site.site_id.cmp(&b.site.site_id))
+    });
     steady
 }
 
-/// Something of every age is left, and the whole rose as well.
+/// The program's own scripts' functions; where there are none the site itself.
+fn key<'a>(facts: &Facts<'a>, site: &'a SiteGrowth) -> Vec<&'a str> {
+    let frames = facts.frames_of(&site.site_id).unwrap_or_default();
+    let scripts = frames.iter().filter(|it| it.module == JAVASCRIPT);
+    let own: Vec<&str> = scripts.filter_map(own_function).collect();
+    if own.is_empty() {
+        vec![&site.site_id]
+    } else {
+        own
+    }
+}
+
+fn live(site: &SiteGrowth) -> u64 {
+    site.survivors
+        .iter()
+        .fold(0, |sum, it| sum.saturating_add(*it))
+}
+
+fn sum_of(sites: &[&SiteGrowth]) -> SiteGrowth {
+    let mut sum = SiteGrowth::default();
+    for site in sites {
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut sum.first_trough_bytes, site.first_trough_bytes);
+        add(&mut sum.middle_trough_bytes, site.middle_trough_bytes);
+        add(&mut sum.last_trough_bytes, site.last_trough_bytes);
+        sum.bytes_per_second += site.bytes_per_second;
+        sum.error_bytes_per_second = sum
+            .error_bytes_per_second
+            .hypot(site.error_bytes_per_second);
+        for (known, more) in sum.survivors.iter_mut().zip(site.survivors) {
+            add(known, more);
+        }
+    }
+    sum
+}
+
+/// Whether a collector frees these blocks, some time after nobody needs them.
+fn is_collected(facts: &Facts<'_>, site: &SiteGrowth) -> bool {
+    let frames = facts.frames_of(&site.site_id).unwrap_or_default();
+    let functions = frames.iter().filter_map(|it| it.function.as_deref());
+    let is_owner = |it: &str| it.contains("BackingStore") || it.contains("JSArrayBuffer");
+    facts.has_runtime("V8") && functions.take(COLLECTED_FRAMES).any(is_owner)
+}
+
+/// Whether those who allocate are those who send: then it waits for peers, and is not
+/// forgotten. Where nobody was seen to send, what the peers wait for was sent before.
+fn is_behind_peers(facts: &Facts<'_>, sites: &[Grown<'_>]) -> bool {
+    let senders = facts.senders();
+    let allocates = (sites.first()).and_then(|it| facts.frames_of(&it.site.site_id));
+    let is_same = |name: &str| senders.contains(name);
+    let frames = allocates.unwrap_or_default().iter();
+    let mut own = frames.filter_map(own_function);
+    senders.is_empty() || own.any(is_same)
+}
+
+/// Its live bytes rise, and either something of every age is left or they rise in a
+/// straight line: a queue that grows gives back its oldest.
 fn is_steady(site: &SiteGrowth, survival: &Survival) -> bool {
-    let rises = site.last_trough_bytes > site.first_trough_bytes;
-    let is_sure = site.bytes_per_second > 2.0 * site.error_bytes_per_second;
-    survival.evenness >= limit::EVENNESS
-        && limit::TREND.contains(&survival.trend)
-        && rises
-        && is_sure
+    let sure = site.bytes_per_second / site.error_bytes_per_second.max(1.0);
+    let is_even = survival.evenness >= limit::EVENNESS && limit::TREND.contains(&survival.trend);
+    let rises = site.last_trough_bytes > site.middle_trough_bytes;
+    rises && sure > limit::SURE && (is_even || is_straight(site))
+}
+
+/// Whether its live bytes rise in a straight line.
+fn is_straight(site: &SiteGrowth) -> bool {
+    let (first, middle) = (site.first_trough_bytes, site.middle_trough_bytes);
+    let early = middle.saturating_sub(first) as f64;
+    let late = site.last_trough_bytes.saturating_sub(middle) as f64;
+    let sure = site.bytes_per_second / site.error_bytes_per_second.max(1.0);
+    early > 0.0 && late >= limit::STRAIGHT * early && sure >= limit::SURE_LINE
 }
 
 pub fn judge(facts: &Facts<'_>, has_stalled: bool) -> Option<Verdict> {
@@ -34,12 +141,12 @@ pub fn judge(facts: &Facts<'_>, has_stalled: bool) -> Option<Verdict> {
         return None;
     }
     let steady = steady(facts);
-    let bytes = sum(&steady);
+    let bytes = facts.growth_part(sum(&steady));
     if bytes < limit::at_least(limit::LEAK_BYTES, limit::LEAK_PART, facts.resident) {
         return None;
     }
     let rate = bytes as f64 / facts.seconds;
-    let (kind, summary) = if has_stalled {
+    let (kind, summary) = if has_stalled && is_behind_peers(facts, &steady) {
         let summary = format!(
             "User-space backlog behind peers that do not read: {} more in {}, {}.",
             words::bytes(bytes),
@@ -78,7 +185,7 @@ pub fn judge(facts: &Facts<'_>, has_stalled: bool) -> Option<Verdict> {
 /// Steady growth that is too little, so far, to accuse anybody.
 pub fn slow(facts: &Facts<'_>) -> Option<Verdict> {
     let steady = steady(facts);
-    let bytes = sum(&steady);
+    let bytes = facts.growth_part(sum(&steady));
     if bytes < limit::SLOW_BYTES {
         return None;
     }
@@ -99,48 +206,45 @@ pub fn slow(facts: &Facts<'_>) -> Option<Verdict> {
     Some(verdict)
 }
 
-fn sum(sites: &[(&SiteGrowth, Survival)]) -> u64 {
-    let bytes = sites.iter().map(|(_, it)| it.lasting_bytes);
+fn sum(sites: &[Grown<'_>]) -> u64 {
+    let bytes = sites.iter().map(|it| it.survival.lasting_bytes);
     bytes.fold(0, u64::saturating_add)
 }
 
-/// The largest site decides.
-fn confidence(sites: &[(&SiteGrowth, Survival)]) -> Confidence {
+/// The largest decides.
+fn confidence(sites: &[Grown<'_>]) -> Confidence {
+    let is_sure = |it: &Survival| it.evenness > 0.99 && (0.6..1.7).contains(&it.trend);
     match sites.first() {
-        Some((_, it)) if it.evenness > 0.99 && (0.6..1.7).contains(&it.trend) => Confidence::High,
+        Some(it) if is_sure(&it.survival) || is_straight(&it.sum) => Confidence::High,
         _ => Confidence::Medium,
     }
 }
 
-fn evidence(sites: &[(&SiteGrowth, Survival)], bytes: u64) -> Vec<String> {
-    let Some((site, it)) = sites.first() else {
+fn evidence(sites: &[Grown<'_>], bytes: u64) -> Vec<String> {
+    let Some(Grown { sum, survival, .. }) = sites.first() else {
         return Vec::new();
     };
-    let share = words::share(it.lasting_bytes, bytes);
     vec![
         format!(
-            "{} of it is one stack's: {} ± {} a second, troughs {} to {}.",
-            share,
-            words::bytes(site.bytes_per_second.max(0.0) as u64),
-            words::bytes(site.error_bytes_per_second.max(0.0) as u64),
-            words::bytes(site.first_trough_bytes),
-            words::bytes(site.last_trough_bytes)
+            "{} of it is one stack's: {} ± {} a second, at least {}, {} and {} in the thirds of the window.",
+            words::share(survival.lasting_bytes.min(bytes), bytes),
+            words::bytes(sum.bytes_per_second.max(0.0) as u64),
+            words::bytes(sum.error_bytes_per_second.max(0.0) as u64),
+            words::bytes(sum.first_trough_bytes),
+            words::bytes(sum.middle_trough_bytes),
+            words::bytes(sum.last_trough_bytes)
         ),
         format!(
-            "Blocks of every age are left: {} of the window's older eighths; the newer half left {:.2} x what the older did.",
-            words::share((it.evenness * 1000.0) as u64, 1000),
-            it.trend
+            "Of the blocks allocated in each eighth of the window these are left: {}.",
+            (sum.survivors.map(words::bytes)).join(", ")
         ),
     ]
 }
 
-fn stacks(
-    facts: &Facts<'_>,
-    sites: &[(&SiteGrowth, Survival)],
-    bytes: u64,
-) -> Vec<crate::model::verdict::VerdictStack> {
+fn stacks(facts: &Facts<'_>, sites: &[Grown<'_>], bytes: u64) -> Vec<VerdictStack> {
+    let whole = bytes.max(sum(sites));
     let sites: Vec<(&str, u64)> = (sites.iter())
-        .map(|(site, it)| (site.site_id.as_str(), it.lasting_bytes))
+        .map(|it| (it.site.site_id.as_str(), it.survival.lasting_bytes))
         .collect();
-    facts.stacks_of(&sites, bytes)
+    facts.stacks_of(&sites, whole)
 }

@@ -48,8 +48,8 @@ fn of(report: &Report, process: &Process) -> Vec<Verdict> {
     found.extend(leak::judge(&facts, has_stalled));
     found.extend(rise::judge(&facts, &found));
     found.extend(free::judge(&facts));
-    // What surely is, and then what is most.
-    found.sort_by_key(|it| Reverse((it.confidence, it.bytes)));
+    // A backlog explains the queues before it; then what surely is, and what is most.
+    found.sort_by_key(|it| Reverse((it.kind == Kind::Backlog, it.confidence, it.bytes)));
     if found.is_empty() {
         found.push(facts.nothing());
     }
@@ -86,3 +86,6 @@ impl Facts<'_> {
         healthy
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 
 use super::{Facts, thresholds as limit, words};
 use crate::{
-    analyze::growth::troughs,
+    analyze::growth::{grown, troughs},
     model::{
         MappingKind,
         verdict::{Confidence, Kind, PlaceName, Verdict},
@@ -13,7 +13,7 @@ use crate::{
 pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
     let enough = limit::at_least(limit::RISE_BYTES, limit::RISE_PART, facts.resident);
     let mut verdicts = Vec::new();
-    let mut other = facts.rise(PlaceName::OtherAnonymous);
+    let mut other = grown(facts.series(PlaceName::OtherAnonymous), facts.seconds);
     if !facts.is_walked() {
         // The allocator's is in it, too: what the ledger knows of.
         let live: Vec<(f64, u64)> = facts
@@ -22,23 +22,22 @@ pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
             .iter()
             .map(|it| (it.seconds, it.live_bytes))
             .collect();
-        let (first, last) = troughs(&live);
         let leaked = found
             .iter()
             .filter(|it| it.kind == Kind::Leak)
             .map(|it| it.bytes);
-        other = other.saturating_sub(last.saturating_sub(first).max(leaked.sum()));
+        other = other.saturating_sub(grown(&live, facts.seconds).max(leaked.sum()));
     }
-    if other >= enough {
+    if other >= enough && is_steady(facts, PlaceName::OtherAnonymous) {
         verdicts.push(anonymous(facts, other));
     }
     for (place, what) in [
         (PlaceName::Files, "pages of files"),
         (PlaceName::Shared, "shared memory"),
     ] {
-        let rise = facts.rise(place);
-        if rise >= enough {
-            verdicts.push(mapped(facts, place, rise, what));
+        let rise = grown(facts.series(place), facts.seconds);
+        if rise >= enough && is_steady(facts, place) {
+            verdicts.push(mapped(facts, rise, what));
         }
     }
     verdicts
@@ -51,20 +50,16 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
         .map(|it| it.extent.resident_bytes)
         .fold(0, u64::saturating_add);
     let rate = rate(facts, rise);
-    let of = |kind, confidence, what: &str| {
+    let of = |kind, what: &str| {
         let summary = format!(
-            "{what}: {} more at its lowest, {}.",
+            "{what}: {} more, {}.",
             words::bytes(rise),
             words::rate(rate)
         );
-        facts.verdict(kind, confidence, rise, summary)
-    };
-    let confidence = match is_steady(facts, PlaceName::OtherAnonymous) {
-        true => Confidence::High,
-        false => Confidence::Low,
+        facts.verdict(kind, Confidence::Medium, rise, summary)
     };
     let mut verdict = if facts.has_runtime("V8") {
-        let mut verdict = of(Kind::JsHeap, confidence, "The JS heap grows");
+        let mut verdict = of(Kind::JsHeap, "The JS heap grows");
         verdict.stacks =
             facts.stacks_of_mapped(&facts.mapped(|it| it.kind == MappingKind::Anonymous));
         verdict.advice = vec![
@@ -78,7 +73,6 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
             .unwrap_or_default();
         let mut verdict = of(
             Kind::Leak,
-            confidence,
             &format!("Leak of small objects: {name} arenas grow"),
         );
         verdict.stacks = facts.stacks_of_mapped(&pool);
@@ -87,7 +81,7 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
         )];
         verdict
     } else {
-        let mut verdict = of(Kind::Mapping, confidence, "Mappings grow");
+        let mut verdict = of(Kind::Mapping, "Mappings grow");
         verdict.stacks =
             facts.stacks_of_mapped(&facts.mapped(|it| it.kind == MappingKind::Anonymous));
         verdict.advice = vec!["Unmap what the stacks below map.".to_owned()];
@@ -101,18 +95,14 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
     verdict
 }
 
-fn mapped(facts: &Facts<'_>, place: PlaceName, rise: u64, what: &str) -> Verdict {
-    let confidence = match is_steady(facts, place) {
-        true => Confidence::High,
-        false => Confidence::Low,
-    };
+fn mapped(facts: &Facts<'_>, rise: u64, what: &str) -> Verdict {
     let rate = rate(facts, rise);
     let summary = format!(
         "Mappings grow: {} more {what}, {}.",
         words::bytes(rise),
         words::rate(rate)
     );
-    let mut verdict = facts.verdict(Kind::Mapping, confidence, rise, summary);
+    let mut verdict = facts.verdict(Kind::Mapping, Confidence::Medium, rise, summary);
     verdict.bytes_per_second = rate;
     verdict.stacks = facts.stacks_of_mapped(&facts.mapped(|it| it.kind != MappingKind::Anonymous));
     verdict.evidence = facts.drifts();
@@ -123,9 +113,8 @@ fn mapped(facts: &Facts<'_>, place: PlaceName, rise: u64, what: &str) -> Verdict
     verdict
 }
 
-/// Troughs lie two thirds of the window apart.
 fn rate(facts: &Facts<'_>, rise: u64) -> f64 {
-    rise as f64 / (facts.seconds * 2.0 / 3.0).max(0.1)
+    rise as f64 / facts.seconds.max(0.1)
 }
 
 /// Whether it rose in the second half about as it did in the first: what warms up

@@ -5,6 +5,10 @@
 pub const LEAK_BYTES: u64 = 2 << 20;
 /// See there.
 pub const LEAK_PART: f64 = 0.01;
+/// Of what hangs on objects of a collected heap (V8's array buffers): less than this can
+/// be garbage that nobody has looked for yet. V8 does when 64 MiB were added
+/// (`kExternalAllocationSoftLimit`), and young objects' at each scavenge, 16 MiB apart.
+pub const COLLECTED_BYTES: u64 = 16 << 20;
 /// Below that, what is still worth a longer trace.
 pub const SLOW_BYTES: u64 = 16 << 10;
 /// Eighths of the window of which a leak has left something. One or two may be
@@ -13,6 +17,17 @@ pub const EVENNESS: f64 = 0.7;
 /// What the newer half of a window left for each byte of the older: a cache that fills
 /// up leaves less and less, one that evicts keeps the newest.
 pub const TREND: std::ops::RangeInclusive<f64> = 0.4..=2.5;
+
+/// Frees of blocks from before the trace for each block that is new and live: where the
+/// heap cannot be walked, new blocks that take old ones' places are no growth.
+pub const REPLACED: f64 = 0.5;
+/// The slope of a site's live bytes by its standard error: below it is noise.
+pub const SURE: f64 = 2.0;
+/// And from here on a line: a curve that levels off has 8 or so.
+pub const SURE_LINE: f64 = 15.0;
+/// Of what its troughs rose from the first third of the window to the second, what they
+/// have to rise from there to the last.
+pub const STRAIGHT: f64 = 0.6;
 
 /// Rise of a place's troughs, and the part of the resident set: below it are
 /// stacks, code and the noise of a collector.

@@ -5,7 +5,8 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use super::{around, heap::any_heap, sockets::any_sockets};
+use super::{around, growth::any_growth, heap::any_heap, sockets::any_sockets};
+use crate::analyze::verdict;
 use crate::model::{
     Beginning, Counts, Exit, Extent, Followed, Frame, Level, Loss, LossCause, MappingKind,
     MappingSite, Mappings, Process, ProcessMappings, Report, Sampling, Site, Source,
@@ -246,6 +247,7 @@ prop_compose! {
         (tool_version, kernel) in (any_text(), any_text()),
         (not_covered, notes) in (vec(any_text(), 0..3), vec(any_text(), 0..3)),
         (mappings, heap, sockets) in (of(any_mappings()), of(any_heap(any_text())), of(any_sockets())),
+        growth in vec(any_growth(any_text()), 0..3),
     ) -> Report {
         sites.sort_by_key(|site| std::cmp::Reverse(site.counts.live_bytes));
         let mut report = around(processes, sites, loss);
@@ -264,6 +266,9 @@ prop_compose! {
         report.mappings = mappings;
         report.heap = heap;
         report.sockets = sockets;
+        report.growth = growth;
+        report.places = verdict::places(&report);
+        report.verdicts = verdict::judge(&report);
         report
     }
 }

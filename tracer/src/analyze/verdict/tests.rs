@@ -1,0 +1,101 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    model::growth::{AGES, Growth, Resident, SiteGrowth},
+    render::sample,
+};
+
+const MIB: u64 = 1 << 20;
+
+/// A report on one process of 100 MiB over 30 s, its first site's survivors by age.
+fn report(survivors: [u64; AGES]) -> Report {
+    let mut report = sample::small();
+    let live: u64 = survivors.iter().sum();
+    let timeline = (0..30_u32).map(|second| Resident {
+        seconds: f64::from(second),
+        anonymous_bytes: 100 * MIB,
+        live_bytes: live * u64::from(second) / 30,
+        ..Resident::default()
+    });
+    report.growth = vec![Growth {
+        process: 1,
+        timeline: timeline.collect(),
+        sites: vec![SiteGrowth {
+            site_id: report.sites[0].site_id.clone(),
+            first_trough_bytes: 0,
+            middle_trough_bytes: survivors[..2].iter().sum(),
+            last_trough_bytes: survivors[..5].iter().sum(),
+            bytes_per_second: live as f64 / 30.0,
+            error_bytes_per_second: live as f64 / 3000.0,
+            survivors,
+        }],
+        ..Growth::default()
+    }];
+    report
+}
+
+fn kinds(report: &Report) -> Vec<Kind> {
+    judge(report).iter().map(|verdict| verdict.kind).collect()
+}
+
+/// Steady survivors of a size are a leak, with all their bytes and their stack; fewer
+/// ask for a longer trace; none are healthy.
+#[test]
+fn a_leak_by_size() {
+    let leak = judge(&report([MIB; AGES]));
+    assert_eq!(leak[0].kind, Kind::Leak);
+    assert_eq!(
+        (leak[0].bytes, leak[0].confidence),
+        (8 * MIB, Confidence::High)
+    );
+    assert_eq!(
+        leak[0].stacks[0].frames[0].function.as_deref(),
+        Some("leak_buffer")
+    );
+    assert_eq!(kinds(&report([8 << 10; AGES])), [Kind::NotEnoughData]);
+    assert_eq!(kinds(&report([0; AGES])), [Kind::Healthy]);
+}
+
+/// What fills up, evicts, or is only young accuses nobody, however large it is.
+#[test]
+fn look_alikes_are_healthy() {
+    for survivors in [
+        [40 * MIB, 20 * MIB, 4 * MIB, MIB, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, MIB, 20 * MIB, 40 * MIB],
+        [0, 0, 0, 0, 0, 0, 0, 80 * MIB],
+        [0, 0, 80 * MIB, 0, 0, 0, 0, 0],
+    ] {
+        assert_eq!(kinds(&report(survivors)), [Kind::Healthy], "{survivors:?}");
+    }
+}
+
+/// A window of two seconds clears nobody and accuses nobody.
+#[test]
+fn a_short_window_is_no_verdict() {
+    let mut report = report([MIB; AGES]);
+    report.window.seconds = 2.0;
+    assert_eq!(kinds(&report), [Kind::NotEnoughData]);
+}
+
+proptest! {
+    /// Whatever a report says, every process whose growth is known has a verdict, no
+    /// process is both healthy and not, and no share is more than the whole.
+    #[test]
+    fn every_process_has_a_verdict(report in sample::any_report()) {
+        let verdicts = judge(&report);
+        for process in &report.processes {
+            let is_known = report.growth.iter().any(|it| it.process == process.id);
+            let own: Vec<_> = verdicts.iter().filter(|it| it.process == process.id).collect();
+            prop_assert_eq!(is_known, !own.is_empty());
+            let is_healthy = own.iter().any(|it| it.kind == Kind::Healthy);
+            let same: usize = report.processes.iter().filter(|it| it.id == process.id).count();
+            prop_assert!(!is_healthy || own.len() == same);
+        }
+        for verdict in &verdicts {
+            prop_assert!(verdict.bytes_per_second.is_finite());
+            let shares: f64 = verdict.stacks.iter().map(|it| it.share).sum();
+            prop_assert!(shares <= 1.01, "{}", shares);
+        }
+    }
+}
