@@ -4,13 +4,14 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tests::{Finished, Memtrace, Program, needs_tracing, run_memtrace};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "report.json",
     "live.folded",
     "live.svg",
     "mappings.svg",
     "fragmentation.svg",
     "sockets.svg",
+    "profile.pb.gz",
     "recording.memtrace",
 ];
 

@@ -1,4 +1,4 @@
-//! A report as people and programs read it: flame graph, folded stacks, JSON,
+//! A report as people and programs read it: flame graph, folded stacks, JSON, pprof,
 //! terminal text, the status line of a running trace.
 //!
 //! Everything here is a function of its arguments: no files, no clocks, no
@@ -15,6 +15,7 @@ mod layout;
 mod loss;
 pub mod names;
 mod palette;
+pub mod pprof;
 pub mod sockets;
 pub mod status;
 mod table;
