@@ -40,6 +40,8 @@ pub enum Command {
     Sockets(Sockets),
     /// Render a recording again, on any machine.
     Report(Report),
+    /// What grew between two recordings: a table, and diff.svg, diff.folded, diff.json.
+    Diff(Diff),
     /// Trace a bundled program that leaks, and show the picture.
     Demo(Demo),
     /// What this kernel and these rights allow, and what to do about the rest;
@@ -241,7 +243,51 @@ pub struct Sockets {
 pub struct Report {
     /// A recording.memtrace.
     pub recording: PathBuf,
-    /// Directory for the results; made if missing.
+    /// Directory for the results; made if missing. With --format the file to write.
+    #[arg(short, long, value_name = "DIR|FILE")]
+    pub output: Option<PathBuf>,
+    /// Write only this, to -o FILE or to standard output.
+    #[arg(short, long, value_enum)]
+    pub format: Option<Format>,
+    /// Of what, with --format svg or folded.
+    #[arg(long, value_enum, requires = "format", value_name = "PICTURE")]
+    pub which: Option<Picture>,
+}
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Stacks and bytes as text, for flame graph tools.
+    Folded,
+    /// Everything: report.json.
+    Json,
+    /// A profile for pprof, compressed: profile.pb.gz.
+    Pprof,
+    /// A flame graph.
+    Svg,
+}
+
+/// `--which`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Picture {
+    /// What was allocated and not freed.
+    #[default]
+    Live,
+    /// What is free and resident all the same.
+    Fragmentation,
+    /// What was mapped and is resident.
+    Mappings,
+    /// What is in the queues of sockets.
+    Sockets,
+}
+
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// The first recording.memtrace.
+    pub before: PathBuf,
+    /// The second.
+    pub after: PathBuf,
+    /// Directory for diff.svg, diff.folded and diff.json; made if missing.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 }

@@ -5,6 +5,7 @@
 //! terminal. Names come from the traced process and are hostile; all of them
 //! pass through [`names`]. What was lost is said by every render.
 
+pub mod diff;
 pub mod flamegraph;
 pub mod folded;
 pub mod heap;

@@ -160,10 +160,7 @@ pub fn process(process: &Process) -> String {
 /// What a process runs: `node`.
 #[must_use]
 pub fn program(process: &Process) -> Cow<'_, str> {
-    match basename(&process.command).trim() {
-        "" => program_of(&process.executable),
-        name => sanitize(name),
-    }
+    program_of(process.program())
 }
 
 /// A process that is known by its command only.

@@ -131,14 +131,6 @@ impl OutputDir {
         }
     }
 
-    /// Writes one output of any name.
-    ///
-    /// # Errors
-    /// [`OutputError`].
-    pub fn write_one(&self, name: &str, content: &[u8]) -> Result<PathBuf, OutputError> {
-        self.write(name, |file| file.write_all(content))
-    }
-
     fn prepare(&self) -> Result<(), OutputError> {
         let failed = |errno: Errno| OutputError::from_io(&self.path, errno.into());
         let found = fs::fstat(&self.directory).map_err(failed)?.st_uid;
@@ -158,7 +150,11 @@ impl OutputDir {
         fs::unlinkat(&self.directory, &probe, AtFlags::empty()).map_err(failed)
     }
 
-    fn write(
+    /// Writes one output of any name, whole or not at all.
+    ///
+    /// # Errors
+    /// [`OutputError`].
+    pub fn write(
         &self,
         name: &str,
         render: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
