@@ -66,11 +66,7 @@ impl Printer {
     pub fn say(&self, text: &str) {
         self.clear_status();
         // Whoever closed standard error does not want to hear it.
-        let _ = writeln!(
-            io::stderr(),
-            "memtrace: {}",
-            render::names::sanitize(text)
-        );
+        let _ = writeln!(io::stderr(), "memtrace: {}", render::names::sanitize(text));
     }
 
     /// An error with its causes.

@@ -151,10 +151,14 @@ pub(super) fn draw_difference(
     if sum(|it| it.1).max(sum(|it| it.2)) > MOST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, IMPOSSIBLE));
     }
-    let lines: Vec<String> = (stacks.iter())
+    // As a flame chart inferno takes the order as it is, from the last to the first. Its
+    // own, by whole lines, puts `f!g` between `f` and `f;h` and tears `f` in two.
+    let lines: Vec<String> = (stacks.iter().rev())
         .map(|(stack, before, after)| format!("{stack} {before} {after}"))
         .collect();
-    flamegraph::from_lines(&mut options(picture), lines.iter().map(String::as_str), to)
+    let mut options = options(picture);
+    options.flame_chart = true;
+    flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), to)
 }
 
 fn draw(
