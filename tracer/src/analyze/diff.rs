@@ -50,6 +50,17 @@ pub struct Account<'a> {
     pub total: Change,
 }
 
+impl Account<'_> {
+    fn unmatched(&self) -> Option<Caveat> {
+        let changes = || self.rows.iter().map(|row| row.change);
+        let gone = changes().filter(|it| it.after == Amount::default());
+        let new = changes().filter(|it| it.before == Amount::default());
+        let before = gone.map(|it| it.before.bytes).sum();
+        let after = new.map(|it| it.after.bytes).sum();
+        (before > 0 || after > 0).then_some(Caveat::Unmatched { before, after })
+    }
+}
+
 /// One site in both recordings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row<'a> {
@@ -153,12 +164,15 @@ pub fn compare<'a>(before: &'a Report, after: &'a Report) -> Result<Difference<'
         }
     }
     let both_mapped = before.mappings.is_some() && after.mappings.is_some();
+    let live = live.account();
+    let mut caveats = caveat::caveats(before, after);
+    caveats.extend(live.unmatched());
     Ok(Difference {
         before,
         after,
-        caveats: caveat::caveats(before, after),
+        caveats,
         pace: Pace::of(&before.window, &after.window),
-        live: live.account(),
+        live,
         mapped: both_mapped.then(|| mapped.account()),
         groups: groups.groups,
     })

@@ -48,6 +48,14 @@ pub enum Caveat {
     OtherProgram(String, String),
     /// These modules changed: their sites are not matched. Paths, sorted.
     OtherBuilds(Vec<String>),
+    /// So many live bytes of each are of sites that the other has not: new or gone, or
+    /// with another id because a program or a script's path changed.
+    Unmatched {
+        /// Of the first.
+        before: u64,
+        /// Of the second.
+        after: u64,
+    },
     /// Only this one has mappings: they are not compared.
     MappingsOf(Side),
 }

@@ -52,6 +52,11 @@ fn sites_are_matched() {
     let expected = expected.map(|(id, before, after, more)| (id.to_owned(), before, after, more));
     assert_eq!(bytes(&difference.live), expected);
     assert_eq!(difference.live.total.bytes(), 11_611_392);
+    let told = Caveat::Unmatched {
+        before: 1_048_576,
+        after: 1_048_576,
+    };
+    assert_eq!(difference.caveats, [told]);
 }
 
 /// The same process is compared with itself, others by their program, summed; one

@@ -82,6 +82,12 @@ fn sentence(caveat: &Caveat) -> String {
                 modules.join(", ")
             )
         }
+        Caveat::Unmatched { before, after } => format!(
+            "Of sites that the other has not: {} of the first recording's live bytes, {} of the \
+             second's. They are new or gone, or a program or a script's path is another.",
+            words::bytes(*before),
+            words::bytes(*after)
+        ),
         Caveat::MappingsOf(side) => {
             format!("Only {} has mappings: they are not compared.", which(*side))
         }
