@@ -92,7 +92,8 @@ fn one_format_at_a_time() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = memtrace();
     command.args(["report", recording, "--format", "json"]);
-    assert!(!command.stdout(full).status().unwrap().success());
+    let refused = command.stdout(full).output().unwrap();
+    assert!(!refused.status.success() && refused.stderr.starts_with(b"memtrace: error"));
     run_memtrace(&["report", recording, "--format", "json", "--which", "live"])
         .assert_refused(&["--which chooses among flame graphs"]);
 }

@@ -10,6 +10,10 @@ use crate::{
     probe::{Limits, UNWIND_MIB, UnwindLimits},
 };
 
+mod format;
+
+pub use format::{Format, Picture};
+
 /// Which code holds a Linux process's memory: traces the allocator of a
 /// running process with eBPF and shows what is still allocated, by stack.
 #[derive(Parser, Debug)]
@@ -252,33 +256,6 @@ pub struct Report {
     /// Of what, with --format svg or folded.
     #[arg(long, value_enum, requires = "format", value_name = "PICTURE")]
     pub which: Option<Picture>,
-}
-
-/// `--format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// Stacks and bytes as text, for flame graph tools.
-    Folded,
-    /// Everything: report.json.
-    Json,
-    /// A profile for pprof, compressed: profile.pb.gz.
-    Pprof,
-    /// A flame graph.
-    Svg,
-}
-
-/// `--which`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Picture {
-    /// What was allocated and not freed.
-    #[default]
-    Live,
-    /// What is free and resident all the same.
-    Fragmentation,
-    /// What was mapped and is resident.
-    Mappings,
-    /// What is in the queues of sockets.
-    Sockets,
 }
 
 #[derive(Args, Debug)]
