@@ -17,6 +17,7 @@ pub mod sockets;
 mod stack_end;
 pub mod trace_heap;
 pub mod trace_sockets;
+pub mod utc;
 pub mod wide;
 
 pub use frame::{Frame, JAVASCRIPT};

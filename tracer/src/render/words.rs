@@ -37,6 +37,13 @@ pub fn growth(change: i64) -> String {
     format!("{sign}{}", bytes(change.unsigned_abs()))
 }
 
+/// A change in bytes a second, with its sign: `+1.5 MiB/s`.
+#[must_use]
+pub fn growth_per_second(change: f64) -> String {
+    // Rounds; a change that is no number is 0.
+    format!("{}/s", growth(change.round() as i64))
+}
+
 /// A number with a comma between thousands: `1,234,567`.
 #[must_use]
 pub fn count(number: u64) -> String {
@@ -132,6 +139,7 @@ mod tests {
         assert_eq!(growth(2048), "+2.0 KiB");
         assert_eq!(growth(-3), "-3 B");
         assert_eq!(growth(i64::MIN), "-8.0 EiB");
+        assert_eq!(growth_per_second(-2047.6), "-2.0 KiB/s");
     }
 
     /// Thousands are separated, and only one thing is singular.
