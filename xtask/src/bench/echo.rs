@@ -18,11 +18,13 @@ use super::{
 /// answers a second.
 const ECHOES: [(u32, &str); 2] = [(1, "10000"), (64, "12800")];
 /// From attaching on: the probe where targets read is there for the first three seconds
-/// of a trace (`are_watched` in tracer/src/collect/sockets/readers.rs) and taken away
-/// some time later, as the trace looks around.
-const AT_FIRST: Duration = Duration::from_millis(3_200);
-/// After these: it is there for one second of eight (see there), and the kernel's
-/// statistics are on in one of as many stretches (`collect/overhead.rs`).
+/// of a trace (`are_watched` in tracer/src/collect/sockets/readers.rs), and comes and goes
+/// as the trace looks around, three quarters into each second (`TICKS_A_LOOK` in
+/// tracer/src/collect/look.rs): away it goes after 3.75 s and some. The seconds that are
+/// measured begin soon after that, so that it is there in one or not.
+const AT_FIRST: Duration = Duration::from_millis(3_900);
+/// Then it is there from one look of eight to the next, and the kernel's statistics are
+/// on between two others of as many (tracer/src/collect/overhead.rs).
 const CYCLE_SECONDS: usize = 8;
 /// Where nothing comes and goes.
 const STEADY_SECONDS: usize = 4;
