@@ -21,7 +21,8 @@ const ECHOES: [(u32, &str); 2] = [(1, "10000"), (64, "12800")];
 /// of a trace (`are_watched` in tracer/src/collect/sockets/readers.rs), and comes and goes
 /// as the trace looks around, three quarters into each second (`TICKS_A_LOOK` in
 /// tracer/src/collect/look.rs): away it goes after 3.75 s and some. The seconds that are
-/// measured begin soon after that, so that it is there in one or not.
+/// measured begin soon after that, so that it is there for nearly all of one of them and
+/// hardly at all in the next.
 const AT_FIRST: Duration = Duration::from_millis(3_900);
 /// Then it is there from one look of eight to the next, and the kernel's statistics are
 /// on between two others of as many (tracer/src/collect/overhead.rs).
