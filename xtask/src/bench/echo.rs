@@ -28,7 +28,7 @@ const AT_FIRST: Duration = Duration::from_millis(3_900);
 /// on between two others of as many (tracer/src/collect/overhead.rs).
 const CYCLE_SECONDS: usize = 8;
 /// Where nothing comes and goes.
-const STEADY_SECONDS: usize = 4;
+const STEADY_SECONDS: usize = 3;
 
 /// What a message costs, to and fro, in each turn.
 #[derive(Default)]
