@@ -282,11 +282,14 @@ pub struct Demo {
 #[derive(Args, Debug)]
 pub struct Floor {
     /// Process to attach to.
-    #[arg(short, long)]
-    pub pid: u32,
+    #[arg(short, long, required_unless_present = "sends")]
+    pub pid: Option<u32>,
     /// Take a stack at the return.
     #[arg(long)]
     pub stack: Option<FloorStack>,
+    /// Not at a process: at the tracepoint `sock_send_length` of the whole host, alone.
+    #[arg(long, conflicts_with_all = ["pid", "stack"])]
+    pub sends: bool,
     /// Write `ready` to this file descriptor when the probes are in.
     #[arg(long)]
     pub ready_fd: i32,

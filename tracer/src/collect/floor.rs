@@ -47,3 +47,11 @@ pub fn attach_floor(pid: u32, at_return: ProgramName) -> Result<Kernel, CollectE
     )?;
     Ok(kernel)
 }
+
+/// Attaches an empty program where every process of the host sends (Linux 6.5), and
+/// nothing else. It goes when the result is dropped.
+pub fn attach_floor_of_sends() -> Result<Kernel, CollectError> {
+    let mut kernel = Kernel::load(&Limits::default(), true)?;
+    kernel.attach_floor_of_sends()?;
+    Ok(kernel)
+}

@@ -102,6 +102,11 @@ impl Kernel {
         probes
     }
 
+    /// Attaches an empty program where every process of the host sends.
+    pub fn attach_floor_of_sends(&mut self) -> Result<(), ProbeError> {
+        sockets::attach_floor(&mut self.ebpf)
+    }
+
     /// Has the stacks of those who read taken from now on, as they are after
     /// [`Self::attach_sockets`], or no more.
     pub fn watch_readers(&mut self, on: bool) -> Result<(), ProbeError> {
