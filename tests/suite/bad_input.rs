@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt as _, symlink},
+    os::unix::fs::symlink,
     path::Path,
     process::{Command, Stdio},
 };
@@ -11,8 +11,8 @@ use std::{
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tests::{
-    Build, Finished, Memtrace, Process, Program, build_with, memtrace, needs_tracing, run_memtrace,
-    run_tool,
+    Build, Finished, Memtrace, Nobody, Process, Program, build_with, memtrace, needs_tracing,
+    run_memtrace, run_tool,
 };
 
 fn attach(pid: &str) -> Finished {
@@ -71,28 +71,16 @@ fn thread_of_a_process() {
 /// A user without rights is told which would do.
 #[test]
 fn not_root() {
-    // The build directory may be closed to others.
-    let directory = TempDir::new().unwrap();
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let copy = directory.path().join("memtrace");
-    fs::copy(tests::binary(), &copy).unwrap();
-    let place = TempDir::new().unwrap();
-    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let nobody = Nobody::new();
     let program = Program::ready("idle", &[]);
     let pid = program.pid().to_string();
-    let out = place.path().join("out");
+    let out = nobody.place().join("out");
     let out = ["-o", out.to_str().unwrap()];
     for arguments in [&["-p", &pid][..], &["run", "--", "/bin/true"]] {
         let (first, rest) = arguments.split_at(arguments.len() - 2);
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-            .args(["--bounding-set", "-all", "--"])
-            .arg(&copy)
-            .args(first)
-            .args(out)
-            .args(rest);
-        let finished = Memtrace::start(command.current_dir(place.path())).finish();
+        let mut command = nobody.memtrace();
+        command.args(first).args(out).args(rest);
+        let finished = Memtrace::start(&mut command).finish();
         finished.assert_refused(&["CAP_"]);
         assert!(
             finished.stderr.to_lowercase().contains("root"),
@@ -101,7 +89,7 @@ fn not_root() {
         );
     }
     assert_eq!(
-        fs::read_dir(place.path()).unwrap().count(),
+        fs::read_dir(nobody.place()).unwrap().count(),
         0,
         "left behind"
     );

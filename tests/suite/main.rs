@@ -21,6 +21,7 @@ mod memleak;
 mod outputs;
 mod ownership;
 mod places;
+mod pprof;
 mod preemption;
 mod programs;
 mod redis;

@@ -2,15 +2,16 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use tests::{Finished, Memtrace, Program, needs_tracing, run_memtrace};
+use tests::{Finished, Memtrace, Program, memtrace, needs_tracing, run_memtrace};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "report.json",
     "live.folded",
     "live.svg",
     "mappings.svg",
     "fragmentation.svg",
     "sockets.svg",
+    "profile.pb.gz",
     "recording.memtrace",
 ];
 
@@ -47,6 +48,95 @@ fn recording_gives_the_same_outputs() {
         assert!(traced.file(name) == rendered.file(name), "{name} differs");
     }
     assert_eq!(traced.stdout, rendered.stdout);
+}
+
+/// `--format` gives each of the files alone, to a pipe as to a file; a pipe that is
+/// closed early is no error, and what fits no format is refused.
+#[test]
+fn one_format_at_a_time() {
+    needs_tracing!();
+    let traced = trace_of("functions");
+    let recording = traced.path().join("recording.memtrace");
+    let recording = recording.to_str().unwrap();
+    for (name, options) in [
+        ("live.folded", &["folded"][..]),
+        ("report.json", &["json"]),
+        ("profile.pb.gz", &["pprof"]),
+        ("live.svg", &["svg"]),
+        ("mappings.svg", &["svg", "--which", "mappings"]),
+        ("fragmentation.svg", &["svg", "--which", "fragmentation"]),
+        ("sockets.svg", &["svg", "--which", "sockets"]),
+    ] {
+        let mut piped = memtrace();
+        piped.args(["report", recording, "--format"]).args(options);
+        let piped = piped.output().unwrap();
+        assert!(piped.status.success() && piped.stderr.is_empty(), "{name}");
+        assert!(piped.stdout == traced.file(name), "{name} differs");
+        let path = traced.path().join("again");
+        let mut command = memtrace();
+        command.args(["report", recording, "-o"]).arg(&path);
+        let status = command.arg("--format").args(options).output().unwrap();
+        assert!(status.status.success());
+        assert!(
+            fs::read(&path).unwrap() == traced.file(name),
+            "{name} differs"
+        );
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut closed = memtrace();
+    closed.args(["report", recording, "--format", "svg"]);
+    let closed = closed.stdout(writer).stderr(std::process::Stdio::piped());
+    let closed = closed.spawn().unwrap().wait_with_output().unwrap();
+    assert!(closed.status.success() && closed.stderr.is_empty());
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = memtrace();
+    command.args(["report", recording, "--format", "json"]);
+    let refused = command.stdout(full).output().unwrap();
+    assert!(!refused.status.success() && refused.stderr.starts_with(b"memtrace: error"));
+    run_memtrace(&["report", recording, "--format", "json", "--which", "live"])
+        .assert_refused(&["--which chooses among flame graphs"]);
+}
+
+/// A recording does not differ from itself; two of the same work are matched site by
+/// site; what is no recording is refused by its name.
+#[test]
+fn difference_of_two_recordings() {
+    needs_tracing!();
+    let (one, two) = (trace_of("functions"), trace_of("functions"));
+    let recording = |traced: &Finished| {
+        let path = traced.path().join("recording.memtrace");
+        path.to_str().unwrap().to_owned()
+    };
+    let difference = |before: &str, after: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("out");
+        let finished = run_memtrace(&["diff", before, after, "-o", out.to_str().unwrap()]);
+        assert!(finished.status.success(), "{}", finished.stderr);
+        let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&read("diff.json")).unwrap();
+        assert!(read("diff.svg").ends_with("</svg>"));
+        (finished.stdout, read("diff.folded"), json)
+    };
+    let (text, folded, json) = difference(&recording(&one), &recording(&one));
+    assert!(text.contains("live: no site differs"), "{text}");
+    assert_eq!(json["sites"].as_array().unwrap().len(), 0);
+    assert_eq!(json["live"]["difference_bytes"], 0);
+    let same = |line: &str| {
+        let mut columns = line.rsplit(' ');
+        columns.next() == columns.next()
+    };
+    assert!(folded.lines().count() > 0 && folded.lines().all(same));
+    let (_, _, json) = difference(&recording(&one), &recording(&two));
+    let totals = [&one, &two].map(|it| it.report().totals.counts.live_bytes as i64);
+    assert_eq!(json["live"]["difference_bytes"], totals[1] - totals[0]);
+    let sum: i64 = (json["sites"].as_array().unwrap().iter())
+        .filter(|site| site["place"] == "live")
+        .map(|site| site["difference_bytes"].as_i64().unwrap())
+        .sum();
+    assert_eq!(sum, totals[1] - totals[0]);
+    run_memtrace(&["diff", &recording(&one), "/etc/passwd"])
+        .assert_refused(&["/etc/passwd", "not a memtrace recording"]);
 }
 
 /// The results are for their owner's eyes.

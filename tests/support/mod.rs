@@ -5,6 +5,7 @@ mod compile;
 mod count;
 mod gdb;
 mod memtrace;
+mod nobody;
 mod node;
 mod process;
 mod program;
@@ -17,6 +18,7 @@ pub use compile::{Build, build, build_with, is_prebuilt, program_path, programs_
 pub use count::{Count, Tally};
 pub use gdb::{FileMapping, Gdb, RecordedStack, allocator_of, code_of};
 pub use memtrace::{Finished, Memtrace, binary, cannot_trace, memtrace, run_memtrace};
+pub use nobody::Nobody;
 pub use node::{node, npm_package};
 pub use process::{DEADLINE, Process, has_program, run_tool, wait_until};
 pub use program::Program;

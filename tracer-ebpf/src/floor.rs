@@ -1,12 +1,12 @@
 //! Programs that only measure: empty ones, the floor of what a probe costs, to
-//! calibrate the overhead; and two that take a stack and nothing else.
+//! calibrate the overhead and to compare; and two that take a stack and nothing else.
 
 use aya_ebpf::{
     EbpfContext as _,
     bindings::BPF_F_USER_STACK,
     helpers::generated::bpf_get_stack,
-    macros::{uprobe, uretprobe},
-    programs::{ProbeContext, RetProbeContext},
+    macros::{btf_tracepoint, uprobe, uretprobe},
+    programs::{BtfTracePointContext, ProbeContext, RetProbeContext},
 };
 use tracer_common::FRAMES_MAX;
 
@@ -26,6 +26,12 @@ pub fn empty_entry(_context: ProbeContext) -> u32 {
 /// Does nothing, at a return.
 #[uretprobe]
 pub fn empty_return(_context: RetProbeContext) -> u32 {
+    0
+}
+
+/// Does nothing, at every send of the host (Linux 6.5).
+#[btf_tracepoint(function = "sock_send_length")]
+pub fn empty_send(_context: BtfTracePointContext) -> i32 {
     0
 }
 

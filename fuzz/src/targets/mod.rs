@@ -7,6 +7,7 @@ mod maps;
 mod perf_map;
 mod placement;
 mod recording;
+mod sockets;
 mod unwind;
 mod v8;
 
@@ -91,5 +92,23 @@ pub const TARGETS: &[Target] = &[
         run: ledger::run,
         seeds: ledger::seeds,
         words: &[],
+    },
+    Target {
+        name: "socket-records",
+        run: sockets::run_records,
+        seeds: sockets::record_seeds,
+        words: sockets::WORDS,
+    },
+    Target {
+        name: "sock-diag",
+        run: sockets::run_diag,
+        seeds: sockets::diag_seeds,
+        words: sockets::WORDS,
+    },
+    Target {
+        name: "socket-text",
+        run: sockets::run_text,
+        seeds: sockets::text_seeds,
+        words: sockets::TEXT_WORDS,
     },
 ];

@@ -2,15 +2,15 @@
 //! that go while they are looked at, and very many of them.
 
 use std::{
-    fs,
-    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    os::unix::process::CommandExt as _,
     process::{Command, Output},
 };
 
 use tempfile::TempDir;
-use tests::{Program, build, memtrace, needs_tracing};
+use tests::{Memtrace, Nobody, Program, build, memtrace, needs_tracing};
+use tracer::model::{socket_look::Look, sockets::Source};
 
-use super::{Scene, alone, look, of_process};
+use super::{Scene, alone, look, of_process, sockets_of};
 
 fn sockets(arguments: &[&str]) -> Output {
     let output = memtrace().arg("sockets").args(arguments).output().unwrap();
@@ -75,22 +75,12 @@ fn no_such_process() {
 /// A user without rights is told which would do, or what is missing.
 #[test]
 fn not_root() {
-    // The build directory may be closed to others.
-    let directory = TempDir::new().unwrap();
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let copy = directory.path().join("memtrace");
-    fs::copy(tests::binary(), &copy).unwrap();
+    let nobody = Nobody::new();
     let program = Program::ready("idle", &[]);
     let pid = program.pid().to_string();
     let as_nobody = |arguments: &[&str]| {
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-            .args(["--bounding-set", "-all", "--"])
-            .arg(&copy)
-            .arg("sockets")
-            .args(arguments);
-        command.output().unwrap()
+        let mut command = nobody.memtrace();
+        command.arg("sockets").args(arguments).output().unwrap()
     };
     for arguments in [&[][..], &["-p", &pid], &["--json"]] {
         let output = as_nobody(arguments);
@@ -175,4 +165,88 @@ fn very_many() {
         assert!(look.largest.len() <= 20);
         assert!(look.host_sums.connections >= 2 * CONNECTIONS);
     }
+}
+
+/// A hundred thousand sockets: each is seen, and what they hold is what the kernel
+/// accounts, in a look and in a trace.
+#[test]
+fn a_hundred_thousand() {
+    needs_tracing!();
+    let _alone = alone();
+    const SCENES: u64 = 4;
+    const CONNECTIONS: u64 = 50_000 / SCENES;
+    let mut scenes: Vec<_> = (0..SCENES).map(|_| Scene::new()).collect();
+    for scene in &mut scenes {
+        scene.connect(1, CONNECTIONS, 1, 0);
+        scene.client.ask("write 1 1000 1000");
+    }
+    for arguments in [&[][..], &["--sock-diag"]] {
+        let look = look(arguments);
+        for scene in &scenes {
+            for (program, payload) in [(&scene.server, 1000), (&scene.client, 0)] {
+                let sums = of_process(&look, program.pid()).sums;
+                assert_eq!(sums.connections, CONNECTIONS, "{arguments:?}");
+                assert!(sums.tcp_buffers() >= CONNECTIONS * payload, "{sums:?}");
+            }
+        }
+        let host = &look.host;
+        let allowed = (host.tcp_unaccounted_bytes).max(host.tcp_accounted_bytes / 100);
+        let unexplained = look.unexplained_bytes.unsigned_abs();
+        assert!(unexplained <= allowed, "{unexplained} of {host:?}");
+        let is_loss = |note: &&String| note.contains("left out") || note.contains("incomplete");
+        assert_eq!(look.notes.iter().find(is_loss), None);
+    }
+    let finished = Memtrace::attach(scenes[0].server.pid(), &["-d", "2s"]).finish();
+    let report = finished.report();
+    let sums = &sockets_of(&report).last.sums;
+    assert_eq!(sums.connections, CONNECTIONS);
+    assert!(sums.receive_bytes >= CONNECTIONS * 1000, "{sums:?}");
+}
+
+/// memtrace where an empty directory stands in the place of the kernel's types, in a
+/// mount namespace of its own.
+fn without_types(arguments: &[&str]) -> Output {
+    let script = "mount -t tmpfs none /sys/kernel/btf && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]);
+    command.arg(tests::binary()).args(arguments);
+    // Where a trace would put its files.
+    let directory = TempDir::new().unwrap();
+    let output = command.current_dir(directory.path()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!errors.contains("panicked"), "{errors}");
+    output
+}
+
+/// A kernel that does not tell its types: the sockets are read by netlink, and it is
+/// said why; a trace and `doctor` say what is missing.
+#[test]
+fn no_kernel_types() {
+    needs_tracing!();
+    const TYPES: &str = "/sys/kernel/btf/vmlinux";
+    let program = Program::ready("idle", &[]);
+    let pid = program.pid().to_string();
+    for arguments in [&["sockets"][..], &["sockets", "-p", &pid]] {
+        let output = without_types(arguments);
+        let text = String::from_utf8_lossy(&output.stdout).replace('\n', " ");
+        assert!(output.status.success(), "{output:?}");
+        for words in ["netlink (sock_diag)", TYPES, "No such file"] {
+            assert!(text.contains(words), "no {words:?}: {text}");
+        }
+    }
+    let output = without_types(&["sockets", "--json"]);
+    let look: Look = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(look.source, Source::SockDiag);
+    let told = look.notes.iter().filter(|note| note.contains(TYPES));
+    assert_eq!(told.count(), 1, "{:?}", look.notes);
+    for arguments in [&["-p", &pid][..], &["run", "--", "/bin/true"]] {
+        let output = without_types(arguments);
+        assert_refused(&output, 1, &[TYPES, "CONFIG_DEBUG_INFO_BTF"]);
+    }
+    let doctor = without_types(&["doctor"]);
+    let text = String::from_utf8_lossy(&doctor.stdout).replace('\n', " ");
+    for words in [TYPES, "CONFIG_DEBUG_INFO_BTF", "sock_diag"] {
+        assert!(text.contains(words), "no {words:?}: {text}");
+    }
+    assert!(!text.contains("memtrace works here"), "{text}");
 }

@@ -1,6 +1,7 @@
 //! From numbers to whose doing they are. Pure functions of the model: no I/O, no
 //! clock.
 
+pub mod diff;
 pub mod fragmentation;
 pub mod growth;
 pub mod sockets;

@@ -10,6 +10,10 @@ use crate::{
     probe::{Limits, UNWIND_MIB, UnwindLimits},
 };
 
+mod format;
+
+pub use format::{Format, Picture};
+
 /// Which code holds a Linux process's memory: traces the allocator of a
 /// running process with eBPF and shows what is still allocated, by stack.
 #[derive(Parser, Debug)]
@@ -40,6 +44,8 @@ pub enum Command {
     Sockets(Sockets),
     /// Render a recording again, on any machine.
     Report(Report),
+    /// What grew between two recordings: a table, and diff.svg, diff.folded, diff.json.
+    Diff(Diff),
     /// Trace a bundled program that leaks, and show the picture.
     Demo(Demo),
     /// What this kernel and these rights allow, and what to do about the rest;
@@ -241,7 +247,24 @@ pub struct Sockets {
 pub struct Report {
     /// A recording.memtrace.
     pub recording: PathBuf,
-    /// Directory for the results; made if missing.
+    /// Directory for the results; made if missing. With --format the file to write.
+    #[arg(short, long, value_name = "DIR|FILE")]
+    pub output: Option<PathBuf>,
+    /// Write only this, to -o FILE or to standard output.
+    #[arg(short, long, value_enum)]
+    pub format: Option<Format>,
+    /// Of what, with --format svg or folded.
+    #[arg(long, value_enum, requires = "format", value_name = "PICTURE")]
+    pub which: Option<Picture>,
+}
+
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// The first recording.memtrace.
+    pub before: PathBuf,
+    /// The second.
+    pub after: PathBuf,
+    /// Directory for diff.svg, diff.folded and diff.json; made if missing.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 }
@@ -259,11 +282,14 @@ pub struct Demo {
 #[derive(Args, Debug)]
 pub struct Floor {
     /// Process to attach to.
-    #[arg(short, long)]
-    pub pid: u32,
+    #[arg(short, long, required_unless_present = "sends")]
+    pub pid: Option<u32>,
     /// Take a stack at the return.
     #[arg(long)]
     pub stack: Option<FloorStack>,
+    /// Not at a process: at the tracepoint `sock_send_length` of the whole host, alone.
+    #[arg(long, conflicts_with_all = ["pid", "stack"])]
+    pub sends: bool,
     /// Write `ready` to this file descriptor when the probes are in.
     #[arg(long)]
     pub ready_fd: i32,

@@ -1,17 +1,15 @@
 //! `memtrace heap -p PID`: one look at a process's heap.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use flate2::{Compression, write::ZlibEncoder};
 
-use super::{arguments, printer::Printer};
+use super::{arguments, outcome, printer::Printer};
 use crate::{
     collect::heap::{Look, Looked, look},
     render::heap_map,
-    store::OutputDir,
 };
 
 pub fn run(arguments: &arguments::Heap, printer: &Printer) -> anyhow::Result<ExitCode> {
@@ -26,12 +24,19 @@ pub fn run(arguments: &arguments::Heap, printer: &Printer) -> anyhow::Result<Exi
     let mut written = Vec::new();
     if let Some(path) = &arguments.output {
         let picture = heap_map::svg(&heap);
-        written.push(write(path, picture.as_bytes()).context("the picture has no place to go")?);
+        written.push(
+            outcome::write_file(path, |file| file.write_all(picture.as_bytes()))
+                .context("the picture has no place to go")?,
+        );
     }
     if let (Some(path), Some(recording)) = (&arguments.record, recording) {
         let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
         packed.write_all(&recording.to_bytes())?;
-        written.push(write(path, &packed.finish()?).context("the recording has no place to go")?);
+        let packed = packed.finish()?;
+        written.push(
+            outcome::write_file(path, |file| file.write_all(&packed))
+                .context("the recording has no place to go")?,
+        );
     }
     if arguments.json {
         let mut text = serde_json::to_vec_pretty(&heap)?;
@@ -44,15 +49,4 @@ pub fn run(arguments: &arguments::Heap, printer: &Printer) -> anyhow::Result<Exi
         printer.say(&format!("wrote {}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn write(path: &Path, content: &[u8]) -> anyhow::Result<PathBuf> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.context("it has no name, or one that is not UTF-8")?;
-    let directory = match path.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => directory,
-        _ => Path::new("."),
-    };
-    let output = OutputDir::create(directory, super::outcome::owner())?;
-    Ok(output.write_one(name, content)?)
 }

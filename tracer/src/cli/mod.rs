@@ -4,6 +4,7 @@
 mod arguments;
 mod attach;
 mod demo;
+mod diff;
 mod doctor;
 mod floor;
 mod heap;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
         Some(Command::Heap(heap)) => heap::run(&heap, &printer),
         Some(Command::Sockets(sockets)) => sockets::run(&sockets, &printer),
         Some(Command::Report(report)) => report::run(&report, &printer),
+        Some(Command::Diff(diff)) => diff::run(&diff, &printer),
         Some(Command::Demo(demo)) => demo::run(&demo, &printer),
         Some(Command::Doctor) => doctor::run(&printer),
         Some(Command::Completions { shell }) => manual::completions(shell, &printer),

@@ -1,6 +1,8 @@
 //! What every trace ends with: files, the report on the terminal, a status.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -22,6 +24,21 @@ pub fn owner() -> Option<Owner> {
     Owner::behind_sudo(rustix::process::geteuid().as_raw(), |name| {
         std::env::var(name).ok()
     })
+}
+
+/// Writes one file where the user wants it, as safely as those of a directory.
+pub fn write_file(
+    path: &Path,
+    render: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> anyhow::Result<PathBuf> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.context("it has no name, or one that is not UTF-8")?;
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    let output = OutputDir::create(directory, owner())?;
+    Ok(output.write(name, render)?)
 }
 
 /// Writes the files and prints the report.

@@ -1,8 +1,9 @@
 //! Printing: results to standard output, everything else to standard error.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
 
 use crate::{
+    analyze::diff::Difference,
     collect::Coverage,
     model::{Report, heap::Heap, socket_look::Look},
     probe::features::{Check, State},
@@ -11,6 +12,33 @@ use crate::{
 
 /// Columns where nothing tells.
 const COLUMNS: usize = 100;
+
+/// Standard output, which remembers that nobody reads it any more: renderers wrap
+/// errors in their own.
+struct Pipe<W> {
+    out: W,
+    is_closed: bool,
+}
+
+impl<W: Write> Pipe<W> {
+    fn noting<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+        self.is_closed |= result.as_ref().is_err_and(is_closed);
+        result
+    }
+}
+
+impl<W: Write> Write for Pipe<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.out.write(bytes);
+        self.noting(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.out.flush();
+        self.noting(result)
+    }
+}
 
 /// The one place that prints.
 pub struct Printer {
@@ -22,14 +50,14 @@ impl Printer {
     /// A printer to this process's standard streams.
     pub fn new() -> Self {
         Self {
-            is_terminal: std::io::stderr().is_terminal(),
+            is_terminal: io::stderr().is_terminal(),
             status_lines: std::cell::Cell::new(0),
         }
     }
 
     /// Width of the terminal.
     pub fn columns(&self) -> usize {
-        rustix::termios::tcgetwinsize(std::io::stderr())
+        rustix::termios::tcgetwinsize(io::stderr())
             .map_or(COLUMNS, |size| usize::from(size.ws_col))
             .clamp(40, 200)
     }
@@ -38,11 +66,7 @@ impl Printer {
     pub fn say(&self, text: &str) {
         self.clear_status();
         // Whoever closed standard error does not want to hear it.
-        let _ = writeln!(
-            std::io::stderr(),
-            "memtrace: {}",
-            render::names::sanitize(text)
-        );
+        let _ = writeln!(io::stderr(), "memtrace: {}", render::names::sanitize(text));
     }
 
     /// An error with its causes.
@@ -57,7 +81,7 @@ impl Printer {
         let colour = if beside {
             self.is_terminal
         } else {
-            std::io::stdout().is_terminal()
+            io::stdout().is_terminal()
         };
         let text = render::text::render(
             report,
@@ -68,9 +92,9 @@ impl Printer {
         );
         // A closed pipe (`| head`) ends the printing, not the work.
         let _ = if beside {
-            std::io::stderr().write_all(text.as_bytes())
+            io::stderr().write_all(text.as_bytes())
         } else {
-            std::io::stdout().write_all(text.as_bytes())
+            io::stdout().write_all(text.as_bytes())
         };
     }
 
@@ -78,7 +102,7 @@ impl Printer {
     pub fn heap(&self, heap: &Heap) {
         let page = Page {
             columns: self.columns(),
-            colour: std::io::stdout().is_terminal(),
+            colour: io::stdout().is_terminal(),
         };
         self.text(render::heap::text(heap, page).as_bytes());
     }
@@ -87,7 +111,7 @@ impl Printer {
     pub fn sockets(&self, look: &Look) {
         let page = Page {
             columns: self.columns(),
-            colour: std::io::stdout().is_terminal(),
+            colour: io::stdout().is_terminal(),
         };
         self.text(render::sockets::text(look, page).as_bytes());
     }
@@ -95,12 +119,34 @@ impl Printer {
     /// A text of our own, as it is.
     pub fn text(&self, text: &[u8]) {
         // A closed pipe (`| head`) is no error.
-        let _ = std::io::stdout().write_all(text);
+        let _ = io::stdout().write_all(text);
+    }
+
+    /// What grew between two recordings, as text.
+    pub fn difference(&self, difference: &Difference<'_>) {
+        let page = Page {
+            columns: self.columns(),
+            colour: io::stdout().is_terminal(),
+        };
+        self.text(render::diff::text::render(difference, page).as_bytes());
+    }
+
+    /// A rendered file. Whoever closes the pipe has read enough: no error.
+    pub fn file(&self, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        let mut pipe = Pipe {
+            out: io::stdout().lock(),
+            is_closed: false,
+        };
+        let mut buffer = io::BufWriter::with_capacity(1 << 16, &mut pipe);
+        let written = render(&mut buffer).and_then(|()| buffer.flush());
+        // What is left in it has been tried.
+        drop(buffer.into_parts());
+        if pipe.is_closed { Ok(()) } else { written }
     }
 
     /// What `doctor` found.
     pub fn checks(&self, checks: &[Check]) {
-        let mut out = std::io::stdout();
+        let mut out = io::stdout();
         for check in checks {
             let (mark, without) = match check.state {
                 State::Good => ("ok     ", ""),
@@ -123,7 +169,7 @@ impl Printer {
 
     /// Which running processes can be traced.
     pub fn coverage(&self, processes: &[Coverage]) {
-        let mut out = std::io::stdout();
+        let mut out = io::stdout();
         let _ = writeln!(out, "\nprocesses that hold the most memory:");
         for process in processes {
             let (mark, allocators) = match &process.allocators {
@@ -150,7 +196,7 @@ impl Printer {
     pub fn status(&self, text: &str) {
         if self.is_terminal {
             self.clear_status();
-            let _ = write!(std::io::stderr(), "{text}");
+            let _ = write!(io::stderr(), "{text}");
             self.status_lines.set(text.lines().count());
         }
     }
@@ -163,7 +209,7 @@ impl Printer {
             } else {
                 String::new()
             };
-            let _ = write!(std::io::stderr(), "\r{up}\x1b[J");
+            let _ = write!(io::stderr(), "\r{up}\x1b[J");
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     tables::Tables,
 };
 use crate::{
-    probe::{Kernel, Limits, Point, ProgramName},
+    probe::{Kernel, KernelTypes, Limits, Point, ProgramName},
     symbolize::FileWorker,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 /// this one at malloc's return. They go when the result is dropped.
 pub fn attach_floor(pid: u32, at_return: ProgramName) -> Result<Kernel, CollectError> {
     let limits = Limits::default();
-    let mut kernel = Kernel::load(&limits, true)?;
+    let mut kernel = Kernel::load(&KernelTypes::of_this_kernel()?, &limits, true)?;
     let mut mappings = Mappings::default();
     mappings.refresh(pid, 0)?;
     let found = allocator::find(mappings.current(), &mut FileWorker::start()?)?;
@@ -45,5 +45,13 @@ pub fn attach_floor(pid: u32, at_return: ProgramName) -> Result<Kernel, CollectE
         &[malloc, allocator.frees.clone()].concat(),
         pid,
     )?;
+    Ok(kernel)
+}
+
+/// Attaches an empty program where every process of the host sends (Linux 6.5), and
+/// nothing else. It goes when the result is dropped.
+pub fn attach_floor_of_sends() -> Result<Kernel, CollectError> {
+    let mut kernel = Kernel::load(&KernelTypes::of_this_kernel()?, &Limits::default(), true)?;
+    kernel.attach_floor_of_sends()?;
     Ok(kernel)
 }

@@ -34,7 +34,7 @@ pub use clock::utc_now;
 pub use coverage::{Coverage, coverage};
 pub use error::CollectError;
 pub use events::Events;
-pub use floor::attach_floor;
+pub use floor::{attach_floor, attach_floor_of_sends};
 pub use launch::{Launched, RunAs, Wait, Waits};
 pub use look::Status;
 pub use overhead::Limit;

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     model::{Counts, Report, Sampling},
-    probe::{Kernel, Limits, UnwindLimits, Uprobes, canary, features},
+    probe::{Kernel, KernelTypes, Limits, UnwindLimits, Uprobes, canary, features},
     symbolize::FileWorker,
 };
 
@@ -134,11 +134,12 @@ impl Session {
         }
         let unwind = options.limits.unwind;
         let surveying = thread::spawn(move || survey(pid, &unwind));
-        let mut kernel = Kernel::load(&options.limits, true)?;
+        let types = KernelTypes::of_this_kernel()?;
+        let mut kernel = Kernel::load(&types, &options.limits, true)?;
         let mut findings = canary::examine(&mut kernel)?;
         if kernel.uprobes() == Uprobes::Multi && !findings.sees_threads {
             // Linux 6.6 to 6.9: the filter of a multi link sees the main thread only.
-            kernel = Kernel::load(&options.limits, false)?;
+            kernel = Kernel::load(&types, &options.limits, false)?;
             findings = canary::examine(&mut kernel)?;
         }
         kernel.attach_life()?;
@@ -146,8 +147,9 @@ impl Session {
             .then(|| Watch::start(&mut kernel))
             .transpose()?;
         let sockets = (options.sockets)
-            .then(|| sockets::Sockets::start(&mut kernel, options.socket_probes))
+            .then(|| sockets::Sockets::start(&mut kernel, &types, options.socket_probes))
             .transpose()?;
+        drop(types);
         let (worker, tables, survey) = surveying.join().map_err(|_| CollectError::System {
             what: "looking at the target's files",
             source: std::io::Error::other("the thread died"),

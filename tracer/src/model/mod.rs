@@ -18,6 +18,7 @@ pub mod sockets;
 mod stack_end;
 pub mod trace_heap;
 pub mod trace_sockets;
+pub mod utc;
 pub mod verdict;
 pub mod wide;
 pub mod words;

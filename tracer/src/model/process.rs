@@ -28,6 +28,25 @@ pub struct Process {
     pub exit: Option<Exit>,
 }
 
+impl Process {
+    /// What it runs, such as `node`: of its command the last part, else of its
+    /// executable. As the process wrote it.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        let last = |path: &'_ str| {
+            let name = path.trim_end_matches('/').rsplit('/').next();
+            name.unwrap_or_default().trim().len()
+        };
+        let path = if last(&self.command) > 0 {
+            &self.command
+        } else {
+            &self.executable
+        };
+        let path = path.trim_end_matches('/');
+        path.rsplit('/').next().unwrap_or_default().trim()
+    }
+}
+
 /// How a child process came under trace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Followed {

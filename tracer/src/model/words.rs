@@ -29,6 +29,13 @@ pub fn growth(change: i64) -> String {
     format!("{sign}{}", bytes(change.unsigned_abs()))
 }
 
+/// A change in bytes a second, with its sign: `+1.5 MiB/s`.
+#[must_use]
+pub fn growth_per_second(change: f64) -> String {
+    // Rounds; a change that is no number is 0.
+    format!("{}/s", growth(change.round() as i64))
+}
+
 /// A number with a comma between thousands: `1,234,567`.
 #[must_use]
 pub fn count(number: u64) -> String {

@@ -4,9 +4,11 @@
 //! aya resolves type names but not members, and Rust has no CO-RE relocations,
 //! so the few offsets needed are read here and handed over as globals.
 
-use std::collections::HashMap;
+use std::{cell::OnceCell, collections::HashMap};
 
-use super::ProbeError;
+use aya::{Btf, Endianness};
+
+use super::{ProbeError, object::chain};
 
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 const MAGIC: u16 = 0xeb9f;
@@ -17,9 +19,12 @@ const KIND_FUNCTION_TYPE: u32 = 13;
 /// Typedefs and qualifiers in a row, and anonymous members within each other.
 const DEPTH_MAX: u32 = 16;
 
-/// The kernel's types.
+/// The kernel's types: megabytes, and tens of milliseconds to read. One copy serves all
+/// that is loaded, and goes when that is done.
 pub struct KernelTypes {
     bytes: Vec<u8>,
+    /// The same for aya.
+    of_aya: OnceCell<Btf>,
     /// Where strings begin.
     strings: usize,
     /// Where each type stands, by its number less one.
@@ -30,6 +35,9 @@ pub struct KernelTypes {
 
 impl KernelTypes {
     /// Those of the running kernel.
+    ///
+    /// # Errors
+    /// [`ProbeError::NoBtf`].
     pub fn of_this_kernel() -> Result<Self, ProbeError> {
         let no_btf = |reason: String| ProbeError::NoBtf {
             path: VMLINUX,
@@ -50,6 +58,7 @@ impl KernelTypes {
         let strings = header_length.checked_add(word(&bytes, 16)? as usize)?;
         let mut found = Self {
             bytes,
+            of_aya: OnceCell::new(),
             strings,
             types: Vec::new(),
             structures: HashMap::new(),
@@ -66,6 +75,19 @@ impl KernelTypes {
         Some(found)
     }
 
+    /// As aya wants them: to find what a program is attached to by its name.
+    ///
+    /// # Errors
+    /// [`ProbeError::Load`].
+    pub fn of_aya(&self) -> Result<&Btf, ProbeError> {
+        if let Some(types) = self.of_aya.get() {
+            return Ok(types);
+        }
+        let types = Btf::parse(&self.bytes, Endianness::default());
+        let types = types.map_err(|error| ProbeError::Load(chain(&error)))?;
+        Ok(self.of_aya.get_or_init(|| types))
+    }
+
     /// The byte offset of a member of `struct name`, such as `sk_backlog.len`. Members
     /// of anonymous structures and unions are the outer one's.
     pub fn offset(&self, name: &str, member: &str) -> Option<u32> {
@@ -80,6 +102,9 @@ impl KernelTypes {
     }
 
     /// The same for several that every kernel has.
+    ///
+    /// # Errors
+    /// [`ProbeError::NoBtf`] without one of them.
     pub fn offsets<const N: usize>(
         &self,
         name: &str,

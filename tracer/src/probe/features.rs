@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 use aya::{programs::ProgramType, sys::is_helper_supported};
 use aya_obj::generated::bpf_func_id;
 
-use super::{Kernel, Limits, Uprobes, btf::KernelTypes, canary, sockets::SocketIterators};
+use super::{Kernel, KernelTypes, Limits, ProbeError, Uprobes, canary, sockets::SocketIterators};
 use crate::model::trace_sockets::Probes;
 
 /// One thing that was looked at.
@@ -39,42 +39,13 @@ pub enum State {
 /// Looks at everything.
 #[must_use]
 pub fn examine() -> Vec<Check> {
-    let mut checks = vec![
-        rights(),
-        pid_namespace(),
-        lockdown(),
-        btf(),
-        seccomp_filter(),
-    ];
-    match Kernel::load(&Limits::default(), true) {
-        Err(error) => checks.push(Check {
-            name: "eBPF programs",
-            state: State::Missing,
-            found: error.to_string(),
-            without: "nothing can be traced",
-        }),
-        Ok(mut kernel) => {
-            checks.push(Check {
-                name: "eBPF programs",
-                state: State::Good,
-                found: "load".to_owned(),
-                without: "",
-            });
-            checks.push(uprobes(kernel.uprobes()));
-            checks.push(socket_iterators());
-            checks.push(socket_probes(&mut kernel));
-            match canary::examine(&mut kernel) {
-                Ok(findings) => {
-                    checks.extend(of_canary(&findings, kernel.uprobes() == Uprobes::Multi))
-                }
-                Err(error) => checks.push(Check {
-                    name: "probes",
-                    state: State::Missing,
-                    found: error.to_string(),
-                    without: "nothing can be traced",
-                }),
-            }
-        }
+    let mut checks = vec![rights(), pid_namespace(), lockdown()];
+    let types = KernelTypes::of_this_kernel();
+    checks.push(btf(&types));
+    checks.push(seccomp_filter());
+    match &types {
+        Ok(types) => checks.extend(programs(types)),
+        Err(_) => checks.push(socket_iterators(false)),
     }
     checks.push(helper(
         "typed task",
@@ -87,6 +58,36 @@ pub fn examine() -> Vec<Check> {
         "stacks of 40 frames at most, not 127, and no names for JavaScript functions (Linux 5.17)",
     ));
     checks.push(map_files());
+    checks
+}
+
+/// What is loaded, attached and tried.
+fn programs(types: &KernelTypes) -> Vec<Check> {
+    let missing = |name, error: ProbeError| Check {
+        name,
+        state: State::Missing,
+        found: error.to_string(),
+        without: "nothing can be traced",
+    };
+    let mut kernel = match Kernel::load(types, &Limits::default(), true) {
+        Ok(kernel) => kernel,
+        Err(error) => return vec![missing("eBPF programs", error)],
+    };
+    let mut checks = vec![
+        Check {
+            name: "eBPF programs",
+            state: State::Good,
+            found: "load".to_owned(),
+            without: "",
+        },
+        uprobes(kernel.uprobes()),
+        socket_iterators(SocketIterators::load(types).is_ok()),
+        socket_probes(types, &mut kernel),
+    ];
+    match canary::examine(&mut kernel) {
+        Ok(findings) => checks.extend(of_canary(&findings, kernel.uprobes() == Uprobes::Multi)),
+        Err(error) => checks.push(missing("probes", error)),
+    }
     checks
 }
 
@@ -166,20 +167,21 @@ fn lockdown() -> Check {
     }
 }
 
-fn btf() -> Check {
-    let offset = KernelTypes::of_this_kernel()
-        .and_then(|types| types.offsets("task_struct", ["mm", "tgid"]));
+fn btf(types: &Result<KernelTypes, ProbeError>) -> Check {
+    let found = match types {
+        Ok(types) => types
+            .offsets("task_struct", ["mm", "tgid"])
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
     Check {
         name: "kernel types (BTF)",
-        state: if offset.is_ok() {
+        state: if found.is_ok() {
             State::Good
         } else {
             State::Missing
         },
-        found: offset.map_or_else(
-            |error| error.to_string(),
-            |_| "/sys/kernel/btf/vmlinux".to_owned(),
-        ),
+        found: found.map_or_else(|error| error, |_| "/sys/kernel/btf/vmlinux".to_owned()),
         without: "nothing can be traced: use a kernel built with CONFIG_DEBUG_INFO_BTF",
     }
 }
@@ -280,22 +282,18 @@ fn helper(name: &'static str, helper: bpf_func_id, without: &'static str) -> Che
     }
 }
 
-fn socket_iterators() -> Check {
-    let loaded = SocketIterators::load();
+fn socket_iterators(load: bool) -> Check {
     Check {
         name: "iterators over sockets",
-        state: match loaded {
-            Ok(_) => State::Good,
-            Err(_) => State::Limited,
-        },
-        found: if loaded.is_ok() { "yes" } else { "no" }.to_owned(),
+        state: if load { State::Good } else { State::Limited },
+        found: if load { "yes" } else { "no" }.to_owned(),
         without: "sockets are read by sock_diag, which tells less of accept queues and of what a connection waits for (Linux 5.12)",
     }
 }
 
 /// They are attached for a moment; the gate is shut.
-fn socket_probes(kernel: &mut Kernel) -> Check {
-    let attached = kernel.attach_sockets(None);
+fn socket_probes(types: &KernelTypes, kernel: &mut Kernel) -> Check {
+    let attached = kernel.attach_sockets(types, None);
     let (state, found) = match attached.probes {
         Probes::Fentry => (State::Good, "at TCP's allocators, by fentry"),
         Probes::Kprobe => (State::Good, "at TCP's allocators, by kprobe"),

@@ -27,7 +27,7 @@ use tracer_common::{
 };
 
 use super::{
-    Attached, Limits, Point, ProbeError, ProgramName, Uprobes, attach,
+    Attached, KernelTypes, Limits, Point, ProbeError, ProgramName, Uprobes, attach,
     object::{self, Rounds, chain},
     programs::Programs,
     sockets::{self, CallsMap, Readers, SocketProbes},
@@ -49,8 +49,12 @@ pub struct Kernel {
 
 impl Kernel {
     /// Loads object and maps; nothing is attached and the gate is shut.
-    pub fn load(limits: &Limits, allow_multi: bool) -> Result<Self, ProbeError> {
-        let (ebpf, programs, rounds) = object::load(limits, allow_multi)?;
+    pub fn load(
+        types: &KernelTypes,
+        limits: &Limits,
+        allow_multi: bool,
+    ) -> Result<Self, ProbeError> {
+        let (ebpf, programs, rounds) = object::load(types, limits, allow_multi)?;
         Ok(Self {
             ebpf,
             programs,
@@ -92,10 +96,15 @@ impl Kernel {
 
     /// Attaches where targets use their sockets: by `choice` alone, or by the best way
     /// that works here.
-    pub fn attach_sockets(&mut self, choice: Option<Probes>) -> SocketProbes {
-        let (probes, readers) = sockets::attach(&mut self.ebpf, self.rounds, choice);
+    pub fn attach_sockets(&mut self, types: &KernelTypes, choice: Option<Probes>) -> SocketProbes {
+        let (probes, readers) = sockets::attach(&mut self.ebpf, types, self.rounds, choice);
         self.readers = readers;
         probes
+    }
+
+    /// Attaches an empty program where every process of the host sends.
+    pub fn attach_floor_of_sends(&mut self) -> Result<(), ProbeError> {
+        sockets::attach_floor(&mut self.ebpf)
     }
 
     /// Has the stacks of those who read taken from now on, as they are after

@@ -22,6 +22,7 @@ pub mod sockets;
 mod sys;
 
 pub use attach::{Attached, Point};
+pub use btf::KernelTypes;
 pub use error::ProbeError;
 pub use kernel::{Kernel, count_of};
 pub use limits::{Limits, UNWIND_MIB, UnwindLimits};

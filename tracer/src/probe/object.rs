@@ -145,8 +145,11 @@ pub(super) fn object() -> Result<Cow<'static, [u8]>, ProbeError> {
 }
 
 /// Loads object and maps; nothing is attached and the gate is shut.
-pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Programs, Rounds), ProbeError> {
-    let types = KernelTypes::of_this_kernel()?;
+pub fn load(
+    types: &KernelTypes,
+    limits: &Limits,
+    allow_multi: bool,
+) -> Result<(Ebpf, Programs, Rounds), ProbeError> {
     let [
         mm_offset,
         tgid_offset,
@@ -161,7 +164,7 @@ pub fn load(limits: &Limits, allow_multi: bool) -> Result<(Ebpf, Programs, Round
     let [returns_offset] = types.offsets("uprobe_task", ["return_instances"])?;
     let [return_stack, return_address, return_next] =
         types.offsets("return_instance", ["stack", "orig_ret_vaddr", "next"])?;
-    let sockets = SocketGlobals::of(&types);
+    let sockets = SocketGlobals::of(types);
     lift_memory_limit();
     let bytes = object()?;
     let mut loader = EbpfLoader::new();

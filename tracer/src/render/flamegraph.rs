@@ -26,11 +26,13 @@ const MIN_WIDTH: f64 = 0.05;
 const FONT_WIDTH: f64 = 0.61;
 
 /// What fits into the picture's 1200 pixels beside inferno's buttons.
-const TITLE_COLUMNS: usize = 100;
-const SUBTITLE_COLUMNS: usize = 160;
+pub(super) const TITLE_COLUMNS: usize = 100;
+pub(super) const SUBTITLE_COLUMNS: usize = 160;
 
 /// Causes of loss named in the subtitle, where they fit.
 const CAUSES_MAX: usize = 4;
+
+const IMPOSSIBLE: &str = "the sites' bytes add up to more than there can be: damaged report";
 
 /// Said where there is room: the numbers come first.
 const APPROXIMATE: &str = " · some frames may be wrong: see report.json";
@@ -124,11 +126,39 @@ pub fn write_sockets(report: &Report, to: impl Write) -> io::Result<()> {
 }
 
 /// What stands around the flames.
-struct Picture {
-    title: String,
-    subtitle: String,
+pub(super) struct Picture {
+    pub title: String,
+    pub subtitle: String,
     /// In their place, where there are none.
-    empty: &'static str,
+    pub empty: &'static str,
+}
+
+/// Draws stacks with bytes before and after, the second above 0, sorted frame by
+/// frame: as wide as what is after, each frame in the colour of what it gained itself.
+pub(super) fn draw_difference(
+    stacks: &[(String, u64, u64)],
+    picture: Picture,
+    mut to: impl Write,
+) -> io::Result<()> {
+    if stacks.is_empty() {
+        return write_empty(&picture, &mut to);
+    }
+    // Inferno multiplies the largest difference by 150 in 64 bits.
+    const MOST: u128 = i64::MAX as u128 / 150;
+    let sum = |of: fn(&(String, u64, u64)) -> u64| -> u128 {
+        stacks.iter().map(|stack| u128::from(of(stack))).sum()
+    };
+    if sum(|it| it.1).max(sum(|it| it.2)) > MOST {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, IMPOSSIBLE));
+    }
+    // As a flame chart inferno takes the order as it is, from the last to the first. Its
+    // own, by whole lines, puts `f!g` between `f` and `f;h` and tears `f` in two.
+    let lines: Vec<String> = (stacks.iter().rev())
+        .map(|(stack, before, after)| format!("{stack} {before} {after}"))
+        .collect();
+    let mut options = options(picture);
+    options.flame_chart = true;
+    flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), to)
 }
 
 fn draw(
@@ -142,8 +172,7 @@ fn draw(
         return write_empty(&picture, &mut to);
     }
     if u64::try_from(total).is_err() {
-        let problem = "the sites' bytes add up to more than there can be: damaged report";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, IMPOSSIBLE));
     }
     // Inferno sorts whole lines, counts included, then insists on sorted
     // stacks: a function named `malloc 1z` would make it give up.

@@ -27,7 +27,38 @@ const FRAMES_MAX: usize = 1000;
 /// # Errors
 /// Those of `to`.
 pub fn write(report: &Report, to: &mut impl Write) -> io::Result<()> {
-    for (stack, bytes) in stacks(report) {
+    write_lines(stacks(report), to)
+}
+
+/// Writes the stacks of `mappings.svg`, with resident bytes.
+///
+/// # Errors
+/// Those of `to`.
+pub fn write_mappings(report: &Report, to: &mut impl Write) -> io::Result<()> {
+    write_lines(mapping_stacks(report), to)
+}
+
+/// Writes the stacks of `fragmentation.svg`, with bytes that are free and resident.
+///
+/// # Errors
+/// Those of `to`.
+pub fn write_fragmentation(report: &Report, to: &mut impl Write) -> io::Result<()> {
+    write_lines(fragmentation_stacks(report), to)
+}
+
+/// Writes the stacks of `sockets.svg`, with queued bytes.
+///
+/// # Errors
+/// Those of `to`.
+pub fn write_sockets(report: &Report, to: &mut impl Write) -> io::Result<()> {
+    write_lines(socket_stacks(report), to)
+}
+
+fn write_lines(
+    stacks: impl IntoIterator<Item = (String, u64)>,
+    to: &mut impl Write,
+) -> io::Result<()> {
+    for (stack, bytes) in stacks {
         writeln!(to, "{stack} {bytes}")?;
     }
     Ok(())
@@ -107,6 +138,11 @@ pub(super) fn fragmentation_stacks(report: &Report) -> Vec<(String, u64)> {
 
 fn stack(report: &Report, process: u32, frames: &[Frame], source: Source) -> String {
     on(root(&names::process_of(report, process)), frames, source)
+}
+
+/// Frames on top of what stands at the bottom.
+pub(super) fn tower(bottom: &str, frames: &[Frame]) -> String {
+    on_frames(root(bottom), frames)
 }
 
 /// Frames and allocator function, on top of what stands there.

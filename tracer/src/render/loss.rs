@@ -1,4 +1,5 @@
-//! What was lost, in one line: for the outputs that have no room for a table.
+//! What was lost: in one line for the outputs that have no room for a table, and in
+//! sentences for those that have.
 
 use crate::model::Loss;
 
@@ -37,6 +38,17 @@ pub fn summary(losses: &[Loss], causes: usize) -> String {
         ));
     }
     format!("lost: {}", parts.join(", "))
+}
+
+/// What happened to the calls of each cause: `34 calls, 5.6 MiB: not recorded: …`.
+pub fn sentences(losses: &[Loss]) -> impl Iterator<Item = String> {
+    losses.iter().filter(|loss| loss.calls > 0).map(|loss| {
+        let mut figures = words::counted(loss.calls, "call");
+        if let Some(bytes) = loss.bytes {
+            figures = format!("{figures}, {}", words::bytes(bytes));
+        }
+        format!("{figures}: {}", loss.cause.describe())
+    })
 }
 
 fn one(loss: &Loss) -> String {

@@ -1,10 +1,11 @@
-//! A report as people and programs read it: flame graph, folded stacks, JSON,
+//! A report as people and programs read it: flame graph, folded stacks, JSON, pprof,
 //! terminal text, the status line of a running trace.
 //!
 //! Everything here is a function of its arguments: no files, no clocks, no
 //! terminal. Names come from the traced process and are hostile; all of them
 //! pass through [`names`]. What was lost is said by every render.
 
+pub mod diff;
 pub mod flamegraph;
 pub mod folded;
 pub mod heap;
@@ -15,6 +16,7 @@ mod layout;
 mod loss;
 pub mod names;
 mod palette;
+pub mod pprof;
 pub mod sockets;
 pub mod status;
 mod table;

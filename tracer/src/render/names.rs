@@ -169,21 +169,26 @@ pub fn place(frame: &Frame) -> Cow<'_, str> {
 /// A process as `node (4242)`.
 #[must_use]
 pub fn process(process: &Process) -> String {
-    let name = match basename(&process.command).trim() {
-        "" => basename(&process.executable).trim(),
-        name => name,
-    };
-    command(name, process.pid)
+    format!("{} ({})", program(process), process.pid)
+}
+
+/// What a process runs: `node`.
+#[must_use]
+pub fn program(process: &Process) -> Cow<'_, str> {
+    program_of(process.program())
 }
 
 /// A process that is known by its command only.
 #[must_use]
 pub fn command(command: &str, pid: u32) -> String {
-    let name = match basename(command).trim() {
-        "" => "process",
-        name => name,
-    };
-    format!("{} ({pid})", sanitize(name))
+    format!("{} ({pid})", program_of(command))
+}
+
+fn program_of(path: &str) -> Cow<'_, str> {
+    match basename(path).trim() {
+        "" => Cow::Borrowed("process"),
+        name => sanitize(name),
+    }
 }
 
 /// The process with this [`Process::id`], as [`process`] writes it.

@@ -165,7 +165,8 @@ fn signal_name(signal: i32) -> Option<&'static str> {
     })
 }
 
-fn level(report: &Report) -> String {
+/// How completely what happened was recorded.
+pub(super) fn level(report: &Report) -> String {
     let missing: Vec<&str> = [
         (loss::any(&report.loss), "what was lost (see LOST)"),
         (
@@ -278,12 +279,7 @@ fn lost(report: &Report, page: Page, lines: &mut Vec<String>) {
         return;
     }
     lines.push(ink("LOST", Ink::Alarm, page.colour));
-    for loss in report.loss.iter().filter(|loss| loss.calls > 0) {
-        let mut figures = words::counted(loss.calls, "call");
-        if let Some(bytes) = loss.bytes {
-            figures = format!("{figures}, {}", words::bytes(bytes));
-        }
-        let text = format!("{figures}: {}", loss.cause.describe());
+    for text in loss::sentences(&report.loss) {
         lines.extend(wrap(&text, "  ", page.columns));
     }
 }

@@ -2,7 +2,7 @@
 //! for all outputs, so that the same figure reads the same everywhere.
 
 use super::names::sanitize;
-pub use crate::model::words::{bytes, count, counted, growth, seconds, share};
+pub use crate::model::words::{bytes, count, counted, growth, growth_per_second, seconds, share};
 
 /// What stands before the name of an approximate frame, and what it means.
 pub const APPROXIMATE_MARK: &str = "~ ";
@@ -49,6 +49,7 @@ mod tests {
         assert_eq!(growth(2048), "+2.0 KiB");
         assert_eq!(growth(-3), "-3 B");
         assert_eq!(growth(i64::MIN), "-8.0 EiB");
+        assert_eq!(growth_per_second(-2047.6), "-2.0 KiB/s");
     }
 
     /// Thousands are separated, and only one thing is singular.

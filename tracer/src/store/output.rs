@@ -1,5 +1,6 @@
 //! The directory a trace writes: `live.svg`, `live.folded`, `mappings.svg`,
-//! `fragmentation.svg`, `sockets.svg`, `report.json`, `recording.memtrace`.
+//! `fragmentation.svg`, `sockets.svg`, `profile.pb.gz`, `report.json`,
+//! `recording.memtrace`.
 //!
 //! memtrace runs as root and writes where users can: every file is made under
 //! a temporary name in a directory held open, never through a symbolic link,
@@ -16,7 +17,7 @@ use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use crate::model::Report;
-use crate::render::{flamegraph, folded, json};
+use crate::render::{flamegraph, folded, json, pprof};
 
 use super::recording;
 
@@ -38,11 +39,12 @@ type Render = fn(&Report, &mut BufWriter<File>) -> io::Result<()>;
 
 /// What a trace writes. The recording comes first: from it the others can be
 /// made again, should there be no room for them.
-const FILES: [(&str, Render); 7] = [
+const FILES: [(&str, Render); 8] = [
     ("recording.memtrace", |report, file| {
         recording::write(report, file)
     }),
     ("report.json", |report, file| json::write(report, file)),
+    ("profile.pb.gz", |report, file| pprof::write(report, file)),
     ("live.folded", |report, file| folded::write(report, file)),
     ("sockets.svg", |report, file| {
         flamegraph::write_sockets(report, file)
@@ -129,14 +131,6 @@ impl OutputDir {
         }
     }
 
-    /// Writes one output of any name.
-    ///
-    /// # Errors
-    /// [`OutputError`].
-    pub fn write_one(&self, name: &str, content: &[u8]) -> Result<PathBuf, OutputError> {
-        self.write(name, |file| file.write_all(content))
-    }
-
     fn prepare(&self) -> Result<(), OutputError> {
         let failed = |errno: Errno| OutputError::from_io(&self.path, errno.into());
         let found = fs::fstat(&self.directory).map_err(failed)?.st_uid;
@@ -156,7 +150,11 @@ impl OutputDir {
         fs::unlinkat(&self.directory, &probe, AtFlags::empty()).map_err(failed)
     }
 
-    fn write(
+    /// Writes one output of any name, whole or not at all.
+    ///
+    /// # Errors
+    /// [`OutputError`].
+    pub fn write(
         &self,
         name: &str,
         render: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,

@@ -3,9 +3,10 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Instant,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 
 use super::{Bench, measure::median, processes::Program};
 
@@ -17,6 +18,8 @@ pub const PAIRS_TRACED: u32 = 100_000;
 const DEPTH: &str = "9";
 /// Answers of which the median is taken.
 const ANSWERS: usize = 5;
+/// Answers a second without which that second has no median.
+const ANSWERS_A_SECOND: usize = 3;
 
 /// Time of a pair.
 pub struct Cost {
@@ -49,18 +52,59 @@ impl Load {
 
     /// The cost of a pair now: one answer to warm up, then the median of some.
     pub fn cost(&mut self) -> anyhow::Result<Cost> {
-        self.0.numbers()?;
-        let (mut cpu, mut wall) = (Vec::new(), Vec::new());
-        for _ in 0..ANSWERS {
-            let answer = self.0.numbers()?;
-            ensure!(answer.len() == 2, "load.c answers two numbers");
-            cpu.push(answer[0]);
-            wall.push(answer[1]);
+        self.answer()?;
+        let answers: Result<Vec<_>, _> = (0..ANSWERS).map(|_| self.answer()).collect();
+        Ok(middle(&answers?))
+    }
+
+    /// Works until then.
+    pub fn work_until(&mut self, then: Instant) -> anyhow::Result<()> {
+        while Instant::now() < then {
+            self.answer()?;
         }
+        Ok(())
+    }
+
+    /// The cost over so many seconds from now on: the median of each, and the mean of
+    /// those, so that what runs in one second of them counts as much as it lasts; the
+    /// median of all would leave it out. Within a second the median and not the least:
+    /// what else runs on the machine lengthens a few answers, and a probe that comes
+    /// somewhat after the second has begun is not there in the fastest.
+    pub fn cost_over(&mut self, seconds: usize) -> anyhow::Result<Cost> {
+        let start = Instant::now();
+        let mut answers: Vec<Vec<Cost>> = Vec::new();
+        answers.resize_with(seconds, Vec::new);
+        // An answer belongs to the second in which it begins.
+        while let Some(second) = answers.get_mut(start.elapsed().as_secs() as usize) {
+            second.push(self.answer()?);
+        }
+        let fewest = answers.iter().map(Vec::len).min().unwrap_or(0);
+        ensure!(
+            fewest >= ANSWERS_A_SECOND,
+            "{fewest} answers in one of {seconds} seconds: the machine is too busy"
+        );
+        let medians: Vec<Cost> = answers.iter().map(|second| middle(second)).collect();
+        let mean = |of: fn(&Cost) -> f64| medians.iter().map(of).sum::<f64>() / seconds as f64;
         Ok(Cost {
-            cpu_ns: median(cpu),
-            wall_ns: median(wall),
+            cpu_ns: mean(|cost| cost.cpu_ns),
+            wall_ns: mean(|cost| cost.wall_ns),
         })
+    }
+
+    fn answer(&mut self) -> anyhow::Result<Cost> {
+        let [cpu_ns, wall_ns] = self.0.numbers()?[..] else {
+            bail!("load.c answers two numbers");
+        };
+        Ok(Cost { cpu_ns, wall_ns })
+    }
+}
+
+/// The median of each.
+fn middle(answers: &[Cost]) -> Cost {
+    let of = |of: fn(&Cost) -> f64| median(answers.iter().map(of).collect());
+    Cost {
+        cpu_ns: of(|cost| cost.cpu_ns),
+        wall_ns: of(|cost| cost.wall_ns),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod allocators;
 mod daemon;
+mod echo;
 mod follow;
 mod heap;
 mod latency;

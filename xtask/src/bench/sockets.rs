@@ -1,5 +1,4 @@
-//! What one look at 10,000 connections costs, and what watching the sockets takes
-//! from a server that does nothing but echo.
+//! What one look at 10,000 connections costs; then the probes (`echo`).
 
 use std::process::{Command, Stdio};
 
@@ -7,23 +6,19 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::{
-    Bench, Row,
-    load::{Cost, Load},
+    Bench, Row, echo,
+    load::Load,
     measure::{self, median},
-    tracer::{EXACT, Tracer, number},
+    tracer::number,
 };
 
 /// Both ends are on this machine: the sockets are twice as many.
 const CONNECTIONS: u32 = 10_000;
-/// Messages for each answer, to and fro, by how many connections carry them.
-const ECHOES: [(u32, &str); 2] = [(1, "30000"), (64, "51200")];
-/// Turns for each of the bench's rounds: what is sought is a percent or two.
-const TURNS: usize = 2;
 
 /// The look, then the probes.
 pub fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut rows = look(bench)?;
-    rows.extend(echo(bench)?);
+    rows.extend(echo::run(bench)?);
     Ok(rows)
 }
 
@@ -103,86 +98,4 @@ fn look(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         Row::plain("the same by sock_diag (--sock-diag)", text(1)),
         Row::plain("the same sockets by ss -tmi", text(2)),
     ])
-}
-
-/// What came of one number of connections: time on the wall and CPU time of both ends,
-/// ns a message, in each turn.
-#[derive(Default)]
-struct Echo {
-    untraced: Vec<Cost>,
-    without: Vec<Cost>,
-    with: Vec<Cost>,
-}
-
-impl Echo {
-    /// What a message takes more, %: the median over the turns.
-    fn more(with: &[Cost], without: &[Cost], of: fn(&Cost) -> f64) -> f64 {
-        let ratios = with.iter().zip(without).map(|(a, b)| of(a) / of(b));
-        (median(ratios.collect()) - 1.0) * 100.0
-    }
-}
-
-/// Untraced, traced without the sockets, and with them, by turns. The order changes
-/// from turn to turn.
-fn echo(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let start = |(connections, messages): (u32, &str)| {
-        let arguments = ["echo", &connections.to_string(), messages];
-        let load = Load::start(Command::new(&bench.load).args(arguments))?;
-        anyhow::Ok((connections, load, Echo::default()))
-    };
-    let mut echoes = ECHOES
-        .map(start)
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?;
-    let quiet = [EXACT, &["--no-mappings", "--no-heap"]].concat();
-    let blind = [&quiet[..], &["--no-sockets"]].concat();
-    for turn in 0..bench.rounds() * TURNS {
-        for (_, load, echo) in &mut echoes {
-            for way in 0..3 {
-                let (arguments, costs) = match (way + turn) % 3 {
-                    0 => (None, &mut echo.untraced),
-                    1 => (Some(&blind), &mut echo.without),
-                    _ => (Some(&quiet), &mut echo.with),
-                };
-                let tracer = arguments
-                    .map(|arguments| Tracer::attach(&bench.memtrace, load.pid(), arguments))
-                    .transpose()?;
-                costs.push(load.cost()?);
-                tracer.map(Tracer::end).transpose()?;
-            }
-        }
-    }
-    Ok(echoes
-        .into_iter()
-        .flat_map(|(connections, _, echo)| rows(connections, &echo))
-        .collect())
-}
-
-fn rows(connections: u32, echo: &Echo) -> [Row; 2] {
-    let middle = |of: fn(&Cost) -> f64| median(echo.untraced.iter().map(of).collect());
-    let (wall, cpu) = (|cost: &Cost| cost.wall_ns, |cost: &Cost| cost.cpu_ns);
-    // Both ends together are all that a message takes, so the throughput at full speed
-    // is that of its CPU time; time on the wall has other work in it.
-    let more = Echo::more(&echo.with, &echo.without, cpu);
-    [
-        Row::plain(
-            &format!("TCP echo on loopback, 64 bytes, {connections} connection(s), untraced"),
-            format!(
-                "{:.0} messages/s, {:.0} ns CPU of both ends each",
-                1e9 / middle(wall),
-                middle(cpu)
-            ),
-        ),
-        Row::goal(
-            "the same, server traced, its sockets watched",
-            format!(
-                "a message takes {more:+.1}% CPU and {:+.1}% time on the wall against --no-sockets ({:+.1}% and {:+.1}% against untraced)",
-                Echo::more(&echo.with, &echo.without, wall),
-                Echo::more(&echo.with, &echo.untraced, cpu),
-                Echo::more(&echo.with, &echo.untraced, wall),
-            ),
-            "< 3% CPU against --no-sockets",
-            more < 3.0,
-        ),
-    ]
 }

@@ -49,6 +49,13 @@ impl Tracer {
         Self::start(command, tempfile::tempdir()?)
     }
 
+    /// `memtrace floor --sends`, ready: of the whole host.
+    pub fn floor_of_sends(memtrace: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(memtrace);
+        command.args(["floor", "--sends"]);
+        Self::start(command, tempfile::tempdir()?)
+    }
+
     fn start(mut command: Command, output: tempfile::TempDir) -> anyhow::Result<Self> {
         let (reader, writer) = std::io::pipe()?;
         // The one descriptor that memtrace is to inherit.

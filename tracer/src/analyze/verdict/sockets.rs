@@ -13,9 +13,10 @@ pub fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
     let sums = &own.sums;
     let much = limit::at_least(limit::QUEUE_BYTES, limit::QUEUE_PART, facts.resident);
     let mut found = Vec::new();
-    let is_stalled = own.stalled_bytes >= limit::STALLED_BYTES;
-    if is_stalled || sums.send_bytes >= much {
-        found.push(send(facts, own.stalled, own.stalled_bytes, sums.send_bytes));
+    // Orphans are among those that wait for peers, and have a verdict of their own.
+    let stalled_bytes = own.stalled_bytes.min(sums.send_bytes);
+    if stalled_bytes >= limit::STALLED_BYTES || sums.send_bytes >= much {
+        found.push(send(facts, own.stalled, stalled_bytes, sums.send_bytes));
     }
     if sums.receive_bytes >= much {
         let summary = format!(

@@ -11,12 +11,14 @@ use tracer_common::socket::{
     OwnerRecord, SocketRecord,
 };
 
-use super::received::Received;
+use super::{SOCKETS_MAX, received::Received};
 use crate::{
     model::sockets::{Kind, Limit, Listener, Memory, Owner, Place, Socket, State, Tcp},
     probe::sockets::Record,
 };
 
+/// With more owners of sockets than this the rest are only counted.
+const OWNED_MAX: usize = 4 * SOCKETS_MAX;
 const AF_UNIX: u32 = 1;
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
@@ -35,41 +37,77 @@ pub struct Told {
     others: HashMap<u64, SocketRecord>,
     /// By inode: what MPTCP opens has one with the TCP sockets beneath it.
     owners: HashMap<u64, Vec<Owner>>,
+    /// How many there are in all.
+    owned: usize,
+    /// By connection.
     listeners: HashMap<u64, u64>,
+    left_out: LeftOut,
+}
+
+/// What there was no room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Sockets.
+    pub sockets: u64,
+    /// What TCP's accounting has of those.
+    pub bytes: u64,
+    /// Times that somebody has one.
+    pub owners: u64,
 }
 
 impl Told {
-    /// Takes records in.
-    pub fn add(&mut self, records: impl IntoIterator<Item = Record>) {
-        for record in records {
-            match record {
-                Record::Socket(record) if record.protocol == IPPROTO_TCP => {
-                    // Those of files come last: one that is in no table, as it was reset.
-                    if record.cookie == 0 || self.seen.insert(record.cookie) {
-                        self.tcp.push(record);
-                    }
-                }
-                Record::Socket(record) => {
-                    self.own(record.inode, record.pid, record.descriptor);
-                    self.others.entry(record.inode).or_insert(record);
-                }
-                Record::Owner(OwnerRecord {
-                    pid,
-                    descriptor,
-                    inode,
-                    ..
-                }) => self.own(inode, pid, descriptor),
-                Record::Accept(AcceptRecord {
-                    listener,
-                    connection,
-                    ..
-                }) => {
-                    if connection != 0 {
-                        self.listeners.insert(connection, listener);
-                    }
+    /// Takes a record in.
+    pub fn add(&mut self, record: Record) {
+        match record {
+            Record::Socket(record) => self.add_socket(record),
+            Record::Owner(OwnerRecord {
+                pid,
+                descriptor,
+                inode,
+                ..
+            }) => self.own(inode, pid, descriptor),
+            Record::Accept(AcceptRecord { connection: 0, .. }) => {}
+            Record::Accept(AcceptRecord {
+                listener,
+                connection,
+                ..
+            }) => {
+                // Of more it is found out as of those of a long queue.
+                if self.listeners.len() < SOCKETS_MAX {
+                    self.listeners.insert(connection, listener);
                 }
             }
         }
+    }
+
+    fn add_socket(&mut self, record: SocketRecord) {
+        let is_tcp = record.protocol == IPPROTO_TCP;
+        if !is_tcp {
+            self.own(record.inode, record.pid, record.descriptor);
+        }
+        let is_known = match is_tcp {
+            // Those of files come last: one that is in no table, as it was reset.
+            true => record.cookie != 0 && self.seen.contains(&record.cookie),
+            false => self.others.contains_key(&record.inode),
+        };
+        if is_known {
+            return;
+        }
+        if self.tcp.len() + self.others.len() >= SOCKETS_MAX {
+            self.left_out.sockets += 1;
+            let bytes = memory(&record, kind(&record)).accounted();
+            self.left_out.bytes = self.left_out.bytes.saturating_add(bytes);
+        } else if is_tcp {
+            self.seen.insert(record.cookie);
+            self.tcp.push(record);
+        } else {
+            self.others.insert(record.inode, record);
+        }
+    }
+
+    /// What it had no room for.
+    pub const fn left_out(&self) -> LeftOut {
+        self.left_out
     }
 
     /// Whether there is something in accept queues, as far as was told.
@@ -86,11 +124,17 @@ impl Told {
     }
 
     fn own(&mut self, inode: u64, pid: u32, descriptor: u32) {
-        let owners = self.owners.entry(inode).or_default();
         // Files come process by process.
-        match owners.last_mut().filter(|owner| owner.pid == pid) {
-            Some(owner) => owner.descriptor = owner.descriptor.min(descriptor),
-            None => owners.push(Owner { pid, descriptor }),
+        let known = self.owners.get_mut(&inode);
+        let last = known.and_then(|owners| owners.last_mut());
+        if let Some(owner) = last.filter(|owner| owner.pid == pid) {
+            owner.descriptor = owner.descriptor.min(descriptor);
+        } else if self.owned < OWNED_MAX {
+            self.owned += 1;
+            let owners = self.owners.entry(inode).or_default();
+            owners.push(Owner { pid, descriptor });
+        } else {
+            self.left_out.owners += 1;
         }
     }
 
@@ -99,15 +143,11 @@ impl Told {
         let mut sockets = Vec::with_capacity(self.tcp.len() + self.others.len());
         for record in std::mem::take(&mut self.tcp) {
             let place = self.place(&record);
-            sockets.extend(socket(&record, Kind::Tcp, place, tick));
+            sockets.extend(socket(&record, place, tick));
         }
         for record in std::mem::take(&mut self.others).into_values() {
-            let kind = match record.ends.family {
-                AF_UNIX => Kind::Unix,
-                _ => Kind::Udp,
-            };
             let place = self.open(&record);
-            sockets.extend(socket(&record, kind, place, tick));
+            sockets.extend(socket(&record, place, tick));
         }
         sockets
     }
@@ -146,11 +186,40 @@ fn is_waiting(record: &SocketRecord) -> bool {
         )
 }
 
-fn socket(record: &SocketRecord, kind: Kind, place: Place, tick: Duration) -> Option<Socket> {
-    let state = State::from_number(record.state)?;
+const fn kind(record: &SocketRecord) -> Kind {
+    match (record.protocol, record.ends.family) {
+        (IPPROTO_TCP, _) => Kind::Tcp,
+        (_, AF_UNIX) => Kind::Unix,
+        _ => Kind::Udp,
+    }
+}
+
+fn socket(record: &SocketRecord, place: Place, tick: Duration) -> Option<Socket> {
+    let (kind, state) = (kind(record), State::from_number(record.state)?);
+    let is_listener = kind == Kind::Tcp && state == State::Listen;
+    let (local, peer) = addresses(&record.ends);
+    Some(Socket {
+        cookie: record.cookie,
+        inode: record.inode,
+        namespace: record.ends.namespace,
+        kind,
+        state,
+        place,
+        local,
+        peer,
+        memory: memory(record, kind),
+        tcp: (kind == Kind::Tcp && !is_listener).then(|| tcp(record, state, tick)),
+        listener: is_listener.then(|| Listener {
+            queued: u64::from(record.accept_backlog),
+            queue_limit: u64::from(record.accept_backlog_max),
+        }),
+    })
+}
+
+fn memory(record: &SocketRecord, kind: Kind) -> Memory {
     // A refcount that begins at one (`sk_wmem_alloc_get`, include/net/sock.h).
     let transmit_bytes = u64::from(record.send_allocated.saturating_sub(1));
-    let memory = Memory {
+    Memory {
         receive_bytes: signed(record.receive_allocated),
         receive_limit: signed(record.receive_buffer),
         send_bytes: match kind {
@@ -163,25 +232,7 @@ fn socket(record: &SocketRecord, kind: Kind, place: Place, tick: Duration) -> Op
         option_bytes: signed(record.option_allocated),
         backlog_bytes: signed(record.backlog),
         drops: u64::from(record.drops),
-    };
-    let is_listener = kind == Kind::Tcp && state == State::Listen;
-    let (local, peer) = addresses(&record.ends);
-    Some(Socket {
-        cookie: record.cookie,
-        inode: record.inode,
-        namespace: record.ends.namespace,
-        kind,
-        state,
-        place,
-        local,
-        peer,
-        memory,
-        tcp: (kind == Kind::Tcp && !is_listener).then(|| tcp(record, state, tick)),
-        listener: is_listener.then(|| Listener {
-            queued: u64::from(record.accept_backlog),
-            queue_limit: u64::from(record.accept_backlog_max),
-        }),
-    })
+    }
 }
 
 /// What can be below zero for a moment.

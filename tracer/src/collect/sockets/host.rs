@@ -29,7 +29,7 @@ pub fn read(namespaces: &[Namespace]) -> Host {
         tcp_limits_bytes: limits(&text("/proc/sys/net/ipv4/tcp_mem"))
             .map(|pages| pages.saturating_mul(page)),
         udp_accounted_bytes: here.udp_pages.saturating_mul(page),
-        time_wait: namespaces.iter().map(time_wait).sum(),
+        time_wait: (namespaces.iter().map(time_wait)).fold(0, u64::saturating_add),
         slab_bytes_per_socket: slab_bytes(&text("/proc/slabinfo")),
     }
 }
@@ -46,14 +46,19 @@ fn time_wait(namespace: &Namespace) -> u64 {
 }
 
 /// What is taken from `/proc/net/sockstat`.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Sockstat {
-    tcp_pages: u64,
-    udp_pages: u64,
-    time_wait: u64,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sockstat {
+    /// `mem` of TCP, in pages.
+    pub tcp_pages: u64,
+    /// The same of UDP.
+    pub udp_pages: u64,
+    /// `tw` of TCP: sockets.
+    pub time_wait: u64,
 }
 
-fn sockstat(text: &str) -> Sockstat {
+/// Reads it; 0 for what is not there.
+#[must_use]
+pub fn sockstat(text: &str) -> Sockstat {
     // `TCP: inuse 1 orphan 0 tw 2 alloc 1 mem 368`
     let figure = |protocol: &str, name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(protocol))?;
@@ -69,7 +74,8 @@ fn sockstat(text: &str) -> Sockstat {
 }
 
 /// `287901 383868 575802`, with tabs; 0 where there is no number.
-fn limits(text: &str) -> [u64; 3] {
+#[must_use]
+pub fn limits(text: &str) -> [u64; 3] {
     let mut pages = text
         .split_ascii_whitespace()
         .map_while(|word| word.parse().ok())
@@ -79,7 +85,8 @@ fn limits(text: &str) -> [u64; 3] {
 
 /// What a TCP socket's own structures take. A cache that the kernel has merged with
 /// another has no line and is left out; 0 without TCP's own.
-fn slab_bytes(text: &str) -> u64 {
+#[must_use]
+pub fn slab_bytes(text: &str) -> u64 {
     let size = |cache: &str| {
         let mut lines = text.lines().map(str::split_ascii_whitespace);
         lines.find_map(|mut line| {

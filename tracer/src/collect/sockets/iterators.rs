@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_getres};
 
-use super::{SocketsError, assemble::Told, host, namespaces, places};
+use super::{
+    SocketsError,
+    assemble::{LeftOut, Told},
+    host, namespaces, places,
+};
 use crate::{
     model::sockets::{Snapshot, Source},
     probe::sockets::{SocketIterators, read},
@@ -21,16 +25,15 @@ pub fn snapshot(iterators: &mut SocketIterators) -> Result<Snapshot, SocketsErro
     let mut entered = Vec::new();
     for namespace in found.all {
         let made = namespaces::within(&namespace, || iterators.tcp());
-        let records = match made {
-            Ok(Ok(iterator)) => read(iterator).map_err(|error| error.to_string()),
+        let read = match made {
+            Ok(Ok(iterator)) => {
+                read(iterator, |record| told.add(record)).map_err(|error| error.to_string())
+            }
             Ok(Err(error)) => Err(error.to_string()),
             Err(error) => Err(error.to_string()),
         };
-        match records {
-            Ok(records) => {
-                told.add(records);
-                entered.push(namespace);
-            }
+        match read {
+            Ok(()) => entered.push(namespace),
             Err(error) => {
                 failures += 1;
                 failed.get_or_insert(error);
@@ -45,20 +48,22 @@ pub fn snapshot(iterators: &mut SocketIterators) -> Result<Snapshot, SocketsErro
         for namespace in &entered {
             let made = namespaces::within(namespace, || iterators.accept_queues());
             if let Ok(Ok(iterator)) = made {
-                told.add(read(iterator).unwrap_or_default());
+                // What is not told goes by its address.
+                let _ = read(iterator, |record| told.add(record));
             }
         }
     }
     let files = iterators.files()?;
-    let files = read(files).map_err(|error| SocketsError::Unreadable(error.to_string()))?;
-    told.add(files);
+    read(files, |record| told.add(record))
+        .map_err(|error| SocketsError::Unreadable(error.to_string()))?;
     if failures > 0 {
         let why = failed.map_or(String::new(), |error| format!(": {error}"));
         notes.push(format!(
-            "{failures} network namespaces could not be looked into{why}; {} open TCP sockets are in none of the others.",
+            "{failures} network namespaces could not be looked into, or not to the end{why}; {} open TCP sockets were found in none.",
             told.unseen()
         ));
     }
+    notes.extend(left_out(told.left_out()));
     let mut sockets = told.sockets(tick());
     places::find_listeners(&mut sockets);
     Ok(Snapshot {
@@ -67,6 +72,22 @@ pub fn snapshot(iterators: &mut SocketIterators) -> Result<Snapshot, SocketsErro
         source: Source::Iterators,
         notes,
     })
+}
+
+/// What there was no room for, a sentence each.
+fn left_out(left_out: LeftOut) -> impl Iterator<Item = String> {
+    let LeftOut {
+        sockets,
+        bytes,
+        owners,
+    } = left_out;
+    let sockets = (sockets > 0).then(|| {
+        format!("{sockets} sockets are left out, with {bytes} bytes: there are too many.")
+    });
+    let owners = (owners > 0).then(|| {
+        format!("{owners} owners of sockets are left out: there are too many. Theirs are nobody's, or another's.")
+    });
+    sockets.into_iter().chain(owners)
 }
 
 /// The time between two jiffies: what the coarse clock ticks by (`LOW_RES_NSEC`,

@@ -1,16 +1,16 @@
 //! Every socket of the host, with its memory and whose it is.
 
 mod about;
-mod assemble;
+pub mod assemble;
 mod choice;
-mod diag;
-mod host;
+pub mod diag;
+pub mod host;
 mod iterators;
 mod looker;
 mod namespaces;
 mod owners;
 mod places;
-mod pressure;
+pub mod pressure;
 mod processes;
 mod readers;
 mod reads;
@@ -24,12 +24,15 @@ use thiserror::Error;
 
 use crate::{
     model::sockets::Snapshot,
-    probe::{ProbeError, sockets::SocketIterators},
+    probe::{KernelTypes, ProbeError, sockets::SocketIterators},
 };
 
 pub use about::{about, check};
 pub use choice::Choice;
 pub(super) use trace::{Processes, Sockets};
+
+/// With more sockets than this the rest are only counted.
+const SOCKETS_MAX: usize = 1 << 20;
 
 /// Why the sockets could not be read.
 #[derive(Debug, Error)]
@@ -79,13 +82,36 @@ impl Reader {
     /// # Errors
     /// [`SocketsError::Probe`] without the rights for either way.
     pub fn new(way: Way) -> Result<Self, SocketsError> {
-        let loaded = match way {
-            Way::Best => SocketIterators::load().map(Some),
-            Way::SockDiag => Ok(None),
-        };
+        match way {
+            Way::Best => {
+                let types = KernelTypes::of_this_kernel();
+                Self::of(types.and_then(|types| SocketIterators::load(&types)))
+            }
+            Way::SockDiag => Ok(Self {
+                iterators: None,
+                note: None,
+            }),
+        }
+    }
+
+    /// The same, best way, for who has the kernel's types already.
+    ///
+    /// # Errors
+    /// [`SocketsError::Probe`] without the rights for either way.
+    pub fn with(types: &KernelTypes) -> Result<Self, SocketsError> {
+        Self::of(SocketIterators::load(types))
+    }
+
+    fn of(loaded: Result<SocketIterators, ProbeError>) -> Result<Self, SocketsError> {
         let (iterators, note) = match loaded {
-            Ok(iterators) => (iterators, None),
+            Ok(iterators) => (Some(iterators), None),
             Err(error @ ProbeError::NotPermitted(_)) => return Err(error.into()),
+            Err(ProbeError::NoBtf { path, reason }) => {
+                let note = format!(
+                    "The sockets were read by netlink (sock_diag), as the BPF iterators need the kernel's types, and {path} cannot be read: {reason}."
+                );
+                (None, Some(note))
+            }
             Err(error) => {
                 let reason = error.to_string();
                 // Without the verifier's log.

@@ -25,7 +25,7 @@ pub fn place(sockets: &mut [Socket], mut owners: Owners) {
             None => Place::Unknown,
         };
     }
-    let listeners = Listeners::of(sockets);
+    let mut listeners = Listeners::of(sockets);
     let without: Vec<_> = (sockets.iter().enumerate())
         .filter(|(_, socket)| socket.kind == Kind::Tcp && socket.inode == 0)
         .map(|(index, socket)| (index, listeners.place(socket, sockets)))
@@ -44,7 +44,7 @@ pub fn find_listeners(sockets: &mut [Socket]) {
     if !sockets.iter().any(is_open) {
         return;
     }
-    let listeners = Listeners::of(sockets);
+    let mut listeners = Listeners::of(sockets);
     let waiting: Vec<_> = (sockets.iter().enumerate())
         .filter(|(_, socket)| is_open(socket))
         .map(|(index, socket)| (index, listeners.queue(socket, sockets)))
@@ -56,24 +56,32 @@ pub fn find_listeners(sockets: &mut [Socket]) {
     }
 }
 
-/// Indices of the listeners by namespace and port.
-struct Listeners(HashMap<(u32, u16), Vec<usize>>);
+/// The listeners, and what was found.
+struct Listeners {
+    /// Their indices by namespace and port.
+    at: HashMap<(u32, u16), Vec<usize>>,
+    /// By namespace and address: thousands may wait at a port where thousands listen.
+    found: HashMap<(u32, SocketAddr), Place>,
+}
 
 impl Listeners {
     fn of(sockets: &[Socket]) -> Self {
-        let mut listeners: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut at: HashMap<_, Vec<usize>> = HashMap::new();
         for (index, socket) in sockets.iter().enumerate() {
             if let (Kind::Tcp, State::Listen, Some(local)) =
                 (socket.kind, socket.state, socket.local)
             {
                 let key = (socket.namespace, local.port());
-                listeners.entry(key).or_default().push(index);
+                at.entry(key).or_default().push(index);
             }
         }
-        Self(listeners)
+        Self {
+            at,
+            found: HashMap::new(),
+        }
     }
 
-    fn place(&self, socket: &Socket, sockets: &[Socket]) -> Place {
+    fn place(&mut self, socket: &Socket, sockets: &[Socket]) -> Place {
         match socket.state {
             State::FinWait1 | State::FinWait2 | State::LastAck | State::Closing => {
                 Place::Orphan { had: None }
@@ -85,11 +93,21 @@ impl Listeners {
         }
     }
 
-    fn queue(&self, socket: &Socket, sockets: &[Socket]) -> Place {
+    fn queue(&mut self, socket: &Socket, sockets: &[Socket]) -> Place {
         let Some(local) = socket.local else {
             return Place::Unknown;
         };
-        let there = self.0.get(&(socket.namespace, local.port()));
+        let key = (socket.namespace, local);
+        if let Some(place) = self.found.get(&key) {
+            return place.clone();
+        }
+        let place = self.search(socket.namespace, local, sockets);
+        self.found.insert(key, place.clone());
+        place
+    }
+
+    fn search(&self, namespace: u32, local: SocketAddr, sockets: &[Socket]) -> Place {
+        let there = self.at.get(&(namespace, local.port()));
         let there = || {
             let there = there.into_iter().flatten();
             there.filter_map(|index| sockets.get(*index))

@@ -15,7 +15,8 @@ pub fn windows(pid: u32) -> Option<Events> {
 }
 
 /// A line of names and a line of numbers, each with the same word before it.
-fn count(text: &str, name: &str) -> Option<u64> {
+#[must_use]
+pub fn count(text: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines();
     while let (Some(names), Some(numbers)) = (lines.next(), lines.next()) {
         let place = names.split_ascii_whitespace().position(|it| it == name);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Choice, Reader, SocketsError, Way, about,
+    Choice, Reader, SocketsError, about,
     looker::{Looker, Seen},
     readers,
 };
@@ -20,7 +20,7 @@ use crate::{
         sockets::{Kind, Snapshot},
         trace_sockets::{Moment, Probes},
     },
-    probe::{Kernel, sockets::SocketProbes},
+    probe::{Kernel, KernelTypes, sockets::SocketProbes},
 };
 
 /// Between two looks, at least: as long as the trace has lasted, within these.
@@ -55,17 +55,21 @@ pub struct Sockets {
 
 impl Sockets {
     /// Attaches the probes; calls count from when the gate opens.
-    pub fn start(kernel: &mut Kernel, choice: Choice) -> Result<Self, CollectError> {
+    pub fn start(
+        kernel: &mut Kernel,
+        types: &KernelTypes,
+        choice: Choice,
+    ) -> Result<Self, CollectError> {
         let only = match choice {
             Choice::Auto => None,
             Choice::Only(probes) => Some(probes),
         };
-        let probes = kernel.attach_sockets(only);
+        let probes = kernel.attach_sockets(types, only);
         if only.is_some_and(|only| only != probes.probes) {
             return Err(CollectError::SocketProbes(probes.notes.join(" ")));
         }
         let map = kernel.take_sockets()?;
-        let reader = Reader::new(Way::Best);
+        let reader = Reader::with(types);
         let (looker, failure) = match reader {
             Ok(reader) => (Some(Looker::new(reader, map)), None),
             Err(error) => (None, Some(error.to_string())),

@@ -33,6 +33,7 @@ pub struct SocketProbes {
 /// attached as all others are, to begin with.
 pub fn attach(
     ebpf: &mut Ebpf,
+    types: &KernelTypes,
     rounds: Rounds,
     choice: Option<Probes>,
 ) -> (SocketProbes, Option<Readers>) {
@@ -42,17 +43,15 @@ pub fn attach(
         Some(only) => std::slice::from_ref(only),
         None => &[Probes::Fentry, Probes::Kprobe, Probes::Tracepoints],
     };
-    let types = KernelTypes::of_this_kernel();
-    let (types, btf) = match (types, Btf::from_sys_fs()) {
-        (Ok(types), Ok(btf)) => (types, btf),
-        (Err(error), _) => return without(attached, &error.to_string()),
-        (_, Err(error)) => return without(attached, &chain(&error)),
+    let btf = match types.of_aya() {
+        Ok(btf) => btf,
+        Err(error) => return without(attached, &error.to_string()),
     };
     let mut kernel = Attacher {
         ebpf,
         rounds,
-        types: &types,
-        btf: &btf,
+        types,
+        btf,
     };
     let (mut reasons, mut readers) = (Vec::new(), None);
     for way in ways {

@@ -5,10 +5,10 @@
 
 use std::{
     fs::File,
-    io::{self, Read as _},
+    io::{self, Read},
 };
 
-use aya::{Btf, Ebpf, EbpfLoader, programs::Iter};
+use aya::{Ebpf, EbpfLoader, programs::Iter};
 use tracer_common::socket::{
     AcceptRecord, OwnerRecord, RECORD_ACCEPT, RECORD_OWNER, RECORD_SOCKET, SocketRecord,
 };
@@ -25,8 +25,10 @@ const ACCEPT: &str = "sockets_accept";
 const ACCEPT_BOUNDED: &str = "sockets_accept_bounded";
 const FILES: &str = "sockets_files";
 
-/// What is read at most: of two million sockets. More is an error.
-const BYTES_MAX: u64 = 512 << 20;
+/// The kernel fills 32 KiB at most (`bpf_seq_read`, kernel/bpf/bpf_iter.c).
+const BUFFER_BYTES: usize = 64 << 10;
+/// As often is read at most: of a hundred million sockets. More is an error.
+const READS_MAX: u32 = 1 << 20;
 
 /// The maps are not used here; the object cannot be loaded without.
 const UNUSED_MAPS: [&str; 18] = [
@@ -74,9 +76,8 @@ impl SocketIterators {
     ///
     /// # Errors
     /// [`ProbeError`]; on kernels before 5.12 one of the verifier's.
-    pub fn load() -> Result<Self, ProbeError> {
-        let types = KernelTypes::of_this_kernel()?;
-        let globals = SocketGlobals::of(&types);
+    pub fn load(types: &KernelTypes) -> Result<Self, ProbeError> {
+        let globals = SocketGlobals::of(types);
         object::lift_memory_limit();
         let bytes = object::object()?;
         let mut loader = EbpfLoader::new();
@@ -95,10 +96,10 @@ impl SocketIterators {
             Rounds::Loop => ACCEPT,
             Rounds::Bounded => ACCEPT_BOUNDED,
         };
-        let types = Btf::from_sys_fs().map_err(|error| ProbeError::Load(chain(&error)))?;
+        let types = types.of_aya()?;
         for (name, iterates) in [(TCP, "tcp"), (accept, "tcp"), (FILES, "task_file")] {
             let program: &mut Iter = object::program(&mut ebpf, name)?;
-            (program.load(iterates, &types))
+            (program.load(iterates, types))
                 .map_err(|error| ProbeError::Load(format!("{name}: {}", chain(&error))))?;
         }
         // The programs do without.
@@ -147,37 +148,59 @@ impl SocketIterators {
     }
 }
 
-/// Everything an iterator tells.
+/// Tells what an iterator writes, record by record; keeps none of it.
 ///
 /// # Errors
-/// Those of reading; `InvalidData` for more than there can be.
-pub fn read(mut iterator: File) -> io::Result<Vec<Record>> {
-    let mut bytes = Vec::new();
-    (&mut iterator).take(BYTES_MAX).read_to_end(&mut bytes)?;
-    let mut rest = bytes.as_slice();
-    let mut records = Vec::with_capacity(bytes.len() / size_of::<SocketRecord>());
-    while !rest.is_empty() {
-        let (record, length) = parse(rest).ok_or(io::ErrorKind::InvalidData)?;
-        records.push(record);
-        rest = rest.get(length..).unwrap_or_default();
+/// Those of reading; `InvalidData` for what is no record, or without end;
+/// `UnexpectedEof` for a record that is cut off. Others may have been told before.
+pub fn read(mut iterator: impl Read, mut tell: impl FnMut(Record)) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    // The beginning of a record whose end is still to be read.
+    let mut kept = 0;
+    for _ in 0..READS_MAX {
+        let length = match iterator.read(buffer.get_mut(kept..).unwrap_or_default()) {
+            Ok(0) if kept == 0 => return Ok(()),
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(length) => length,
+            // Would block: a million files of which none is a socket
+            // (`MAX_ITER_OBJECTS`, kernel/bpf/bpf_iter.c). It goes on where it was.
+            Err(error) if is_to_be_repeated(error.kind()) => continue,
+            Err(error) => return Err(error),
+        };
+        let filled = buffer.len().min(kept + length);
+        let mut rest = buffer.get(..filled).unwrap_or_default();
+        while let Some((record, length)) = parse(rest)? {
+            tell(record);
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        kept = rest.len();
+        buffer.copy_within(filled - kept..filled, 0);
     }
-    Ok(records)
+    Err(io::ErrorKind::InvalidData.into())
 }
 
-fn parse(bytes: &[u8]) -> Option<(Record, usize)> {
-    let kind = u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?);
-    Some(match kind {
-        RECORD_SOCKET => (Record::Socket(value(bytes)?), size_of::<SocketRecord>()),
-        RECORD_OWNER => (Record::Owner(value(bytes)?), size_of::<OwnerRecord>()),
-        RECORD_ACCEPT => (Record::Accept(value(bytes)?), size_of::<AcceptRecord>()),
-        _ => return None,
+const fn is_to_be_repeated(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// The record at the beginning, and its length; `None`: more bytes belong to it.
+fn parse(bytes: &[u8]) -> io::Result<Option<(Record, usize)>> {
+    let Some(kind) = bytes.first_chunk() else {
+        return Ok(None);
+    };
+    Ok(match u32::from_ne_bytes(*kind) {
+        RECORD_SOCKET => value(bytes, Record::Socket),
+        RECORD_OWNER => value(bytes, Record::Owner),
+        RECORD_ACCEPT => value(bytes, Record::Accept),
+        _ => return Err(io::ErrorKind::InvalidData.into()),
     })
 }
 
-fn value<T: aya::Pod>(bytes: &[u8]) -> Option<T> {
+fn value<T: aya::Pod>(bytes: &[u8], record: fn(T) -> Record) -> Option<(Record, usize)> {
     let bytes = bytes.get(..size_of::<T>())?;
     // SAFETY: as many bytes as the type has, which is valid for any.
-    Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+    let value = unsafe { bytes.as_ptr().cast::<T>().read_unaligned() };
+    Some((record(value), bytes.len()))
 }
 
 #[cfg(test)]
@@ -187,30 +210,60 @@ mod tests {
 
     use super::*;
 
-    proptest! {
-        /// Whatever stands there is a record or none.
-        #[test]
-        fn arbitrary_bytes_do_not_panic(kind in 0u32..5, mut bytes in proptest::collection::vec(any::<u8>(), 4..400)) {
-            bytes[..4].copy_from_slice(&kind.to_ne_bytes());
-            if let Some((_, length)) = parse(&bytes) {
-                prop_assert!(length <= bytes.len());
-            }
+    /// Gives as many bytes at once as it is told to, or an error of which reading is
+    /// to be repeated.
+    struct Pieces<'a>(&'a [u8], &'a [Option<usize>]);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let (piece, rest) = self.1.split_first().unwrap_or((&Some(usize::MAX), &[]));
+            self.1 = rest;
+            let piece = piece.ok_or(io::ErrorKind::WouldBlock)?;
+            let length = piece.min(into.len()).min(self.0.len());
+            let (now, later) = self.0.split_at(length);
+            into[..length].copy_from_slice(now);
+            self.0 = later;
+            Ok(length)
         }
     }
 
-    /// A record is read as it was written.
-    #[test]
-    fn records_are_read() {
+    fn owner(pid: u32) -> (Record, Vec<u8>) {
         let owner = OwnerRecord {
             record: RECORD_OWNER,
-            pid: 7,
+            pid,
             descriptor: 3,
             reserved: 0,
             inode: 9,
             cookie: 11,
         };
-        let words = [RECORD_OWNER, 7, 3, 0, 9, 0, 11, 0];
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        assert_eq!(parse(&bytes).unwrap(), (Record::Owner(owner), 32));
+        let words = [RECORD_OWNER, pid, 3, 0, 9, 0, 11, 0];
+        let bytes = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        (Record::Owner(owner), bytes)
+    }
+
+    proptest! {
+        /// Whatever stands there is records, or an error.
+        #[test]
+        fn arbitrary_bytes_do_not_panic(kind in 0u32..5, mut bytes in proptest::collection::vec(any::<u8>(), 4..400)) {
+            bytes[..4].copy_from_slice(&kind.to_ne_bytes());
+            let mut records = 0;
+            let read = read(bytes.as_slice(), |_| records += 1);
+            prop_assert!(records <= bytes.len() / size_of::<AcceptRecord>());
+            prop_assert!(read.is_err() || records > 0);
+        }
+
+        /// However a stream of records is cut, each is told once and in order.
+        #[test]
+        fn cuts_do_not_matter(count in 1_u32..50, pieces in proptest::collection::vec(proptest::option::of(1_usize..80), 0..60)) {
+            let (records, bytes): (Vec<_>, Vec<_>) = (0..count).map(owner).unzip();
+            let bytes = bytes.concat();
+            let mut told = Vec::new();
+            read(Pieces(&bytes, &pieces), |record| told.push(record)).unwrap();
+            prop_assert_eq!(&told, &records);
+            told.clear();
+            let error = read(&bytes[..bytes.len() - 1], |record| told.push(record));
+            prop_assert_eq!(error.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+            prop_assert_eq!(told.len(), records.len() - 1);
+        }
     }
 }

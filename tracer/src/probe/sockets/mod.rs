@@ -2,6 +2,7 @@
 
 mod attach;
 mod calls;
+mod floor;
 mod globals;
 mod iterators;
 mod readers;
@@ -9,6 +10,7 @@ mod readers;
 pub use attach::SocketProbes;
 pub(super) use attach::attach;
 pub use calls::CallsMap;
+pub(super) use floor::attach_floor;
 pub(super) use globals::SocketGlobals;
 pub use iterators::{Record, SocketIterators, read};
 pub(super) use readers::Readers;

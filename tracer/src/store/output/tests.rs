@@ -5,11 +5,12 @@ use std::process::Command;
 use super::*;
 use crate::render::sample;
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "fragmentation.svg",
     "live.folded",
     "live.svg",
     "mappings.svg",
+    "profile.pb.gz",
     "recording.memtrace",
     "report.json",
     "sockets.svg",
@@ -32,7 +33,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A trace leaves its seven outputs, whole, private, and nothing else.
+/// A trace leaves its eight outputs, whole, private, and nothing else.
 #[test]
 fn writes_all_outputs() {
     let place = tempfile::tempdir().unwrap();
@@ -47,6 +48,7 @@ fn writes_all_outputs() {
         "mappings.svg",
         "sockets.svg",
         "live.folded",
+        "profile.pb.gz",
         "report.json",
         "recording.memtrace",
     ];
@@ -100,7 +102,7 @@ fn takes_a_directory_that_is_there() {
     );
     assert_eq!(mode(&path), 0o755);
     output.discard();
-    assert_eq!(entries(&path).len(), 8);
+    assert_eq!(entries(&path).len(), 9);
 }
 
 /// A trace that never began leaves no empty directory; one with outputs stays.
@@ -204,7 +206,7 @@ fn one_failure_does_not_spoil_the_others() {
     let output = OutputDir::create(&path, None).unwrap();
     std_fs::create_dir(path.join("live.svg")).unwrap();
     let errors = output.write_all(&sample::small()).unwrap_err();
-    assert_eq!(errors.written.len(), 6);
+    assert_eq!(errors.written.len(), 7);
     assert_eq!(errors.errors.len(), 1);
     let text = errors.to_string();
     assert!(

@@ -8,21 +8,18 @@
 //! descriptors is nobody's.
 
 mod dump;
-mod inet;
+pub mod inet;
 mod memory;
-mod netlink;
+pub mod netlink;
 mod notes;
 mod tcp_info;
-mod unix;
+pub mod unix;
 
 use std::{collections::HashSet, fs, io};
 
 use self::{dump::dump, inet::Question, notes::Notes};
-use super::{SocketsError, host, namespaces, owners, places::place};
+use super::{SOCKETS_MAX, SocketsError, host, namespaces, owners, places::place};
 use crate::model::sockets::{Snapshot, Socket, Source};
-
-/// With more than this the rest is only counted.
-const SOCKETS_MAX: usize = 1 << 20;
 
 /// As the kernel calls it.
 const UDP_LITE: &str = "UDP-Lite";

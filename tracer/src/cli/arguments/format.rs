@@ -1,0 +1,28 @@
+//! What `memtrace report` can be asked for alone.
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Stacks and bytes as text, for flame graph tools.
+    Folded,
+    /// Everything: report.json.
+    Json,
+    /// A profile for pprof, compressed: profile.pb.gz.
+    Pprof,
+    /// A flame graph.
+    Svg,
+}
+
+/// `--which`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Picture {
+    /// What was allocated and not freed.
+    #[default]
+    Live,
+    /// What is free and resident all the same.
+    Fragmentation,
+    /// What was mapped and is resident.
+    Mappings,
+    /// What is in the queues of sockets.
+    Sockets,
+}
