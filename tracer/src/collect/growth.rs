@@ -8,15 +8,13 @@ use tracer_common::site::Site as KernelSite;
 use super::{clock::Moment, space::Space, timeline::Timeline};
 use crate::{
     analyze::growth::{line, thirds},
-    model::growth::{AGES, Growth, Resident, SiteGrowth},
+    model::growth::{AGES, BYTES_MAX, Growth, Resident, SiteGrowth},
 };
 
 /// Sites whose live bytes are followed: the first to reach so many bytes.
 const SITES_MAX: usize = 2048;
 /// See there.
 const SITE_BYTES_MIN: u64 = 1024;
-/// 2⁵³ − 1.
-const BYTES_MAX: u64 = (1 << 53) - 1;
 
 /// What is known of the growth of a trace's processes.
 #[derive(Default)]
@@ -198,7 +196,6 @@ fn add(of_site: &mut SiteGrowth, site: &AtEnd<'_>, moments: &[(f32, u64)], live:
     of_site.bytes_per_second += line.slope;
     of_site.error_bytes_per_second = of_site.error_bytes_per_second.hypot(line.error);
     for (known, more) in of_site.survivors.iter_mut().zip(site.survivors) {
-        // What a program asks for can be more than JSON's readers keep exact.
         *known = known.saturating_add(more).min(BYTES_MAX);
     }
 }

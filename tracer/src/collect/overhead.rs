@@ -140,6 +140,7 @@ impl Governor {
             self.rest = RESTS;
             return Decision::Keep;
         }
+        self.rest = 0;
         if !self.is_sampling {
             self.is_sampling = true;
             return Decision::Sample {

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Stretches of equal length into which a window is divided to tell ages.
 pub const AGES: usize = 8;
 
+/// 2⁵³ − 1: programs may ask for more bytes than every reader of JSON keeps exact.
+pub const BYTES_MAX: u64 = (1 << 53) - 1;
+
 /// How one process grew.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Growth {

@@ -10,7 +10,7 @@ use crate::{
     analyze::growth::{grown, troughs},
     model::{
         Frame, JAVASCRIPT, MappingSite, Process, Report, Site,
-        growth::Growth,
+        growth::{BYTES_MAX, Growth},
         socket_look::ProcessSockets,
         trace_heap::{ProcessHeap, Shares},
         trace_sockets::Queue,
@@ -112,7 +112,7 @@ impl<'a> Facts<'a> {
             kind,
             process: self.process.id,
             confidence,
-            bytes,
+            bytes: bytes.min(BYTES_MAX),
             bytes_per_second: 0.0,
             summary,
             evidence: Vec::new(),

@@ -186,7 +186,8 @@ pub fn judge(facts: &Facts<'_>, has_stalled: bool) -> Option<Verdict> {
 pub fn slow(facts: &Facts<'_>) -> Option<Verdict> {
     let steady = steady(facts);
     let bytes = facts.growth_part(sum(&steady));
-    if bytes < limit::SLOW_BYTES {
+    // Most of it replaces what was there: no growth, but for the noise of it.
+    if bytes < sum(&steady) / 2 || bytes < limit::SLOW_BYTES {
         return None;
     }
     let rate = bytes as f64 / facts.seconds.max(0.1);

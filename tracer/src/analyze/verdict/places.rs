@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::growth::troughs;
 use crate::model::{
     Process, Report,
+    growth::BYTES_MAX,
     verdict::{Place, PlaceName},
 };
 
@@ -85,10 +86,10 @@ pub fn places(report: &Report) -> Vec<Place> {
                 Place {
                     process: id,
                     name,
-                    start_bytes: moments.first().map_or(0, |it| it.1),
-                    end_bytes: moments.last().map_or(0, |it| it.1),
-                    first_trough_bytes: first,
-                    last_trough_bytes: last,
+                    start_bytes: moments.first().map_or(0, |it| it.1).min(BYTES_MAX),
+                    end_bytes: moments.last().map_or(0, |it| it.1).min(BYTES_MAX),
+                    first_trough_bytes: first.min(BYTES_MAX),
+                    last_trough_bytes: last.min(BYTES_MAX),
                 }
             })
     };

@@ -1,11 +1,11 @@
 //! Places beside the allocator whose troughs rise: a language's heap, mappings,
 //! files and shared memory.
 
-use super::{Facts, thresholds as limit, words};
+use super::{Facts, facts::own_function, thresholds as limit, words};
 use crate::{
     analyze::growth::{grown, troughs},
     model::{
-        MappingKind,
+        JAVASCRIPT, MappingKind, MappingSite,
         verdict::{Confidence, Kind, PlaceName, Verdict},
     },
 };
@@ -60,8 +60,12 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
     };
     let mut verdict = if facts.has_runtime("V8") {
         let mut verdict = of(Kind::JsHeap, "The JS heap grows");
-        verdict.stacks =
-            facts.stacks_of_mapped(&facts.mapped(|it| it.kind == MappingKind::Anonymous));
+        // Pages that a collection maps tell nothing of who filled them.
+        let is_script = |it: &MappingSite| {
+            let mut scripts = it.frames.iter().filter(|frame| frame.module == JAVASCRIPT);
+            it.kind == MappingKind::Anonymous && scripts.any(|it| own_function(it).is_some())
+        };
+        verdict.stacks = facts.stacks_of_mapped(&facts.mapped(is_script));
         verdict.advice = vec![
             "The functions below made the heap grow; a heap snapshot tells what keeps the objects. --max-old-space-size bounds it.".to_owned(),
         ];

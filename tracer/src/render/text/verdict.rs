@@ -34,11 +34,12 @@ pub fn push(report: &Report, page: Page, lines: &mut Vec<String>) {
     let rest = report.verdicts.len() - told.len().min(VERDICTS);
     if rest > 0 {
         let healthy = report.verdicts.iter().filter(|it| it.kind == Kind::Healthy);
-        lines.push(format!(
+        let text = format!(
             "and {} more, {} healthy: see report.json",
             words::counted(rest as u64, "verdict"),
             healthy.count()
-        ));
+        );
+        lines.extend(wrap(&text, "         ", page.columns));
     }
 }
 
