@@ -193,7 +193,7 @@ pub fn slow(facts: &Facts<'_>) -> Option<Verdict> {
     let rate = bytes as f64 / facts.seconds.max(0.1);
     let wanted = limit::at_least(limit::LEAK_BYTES, limit::LEAK_PART, facts.resident);
     let more = wanted.saturating_sub(bytes) as f64 / rate;
-    let more = (more.max(limit::WINDOW_SECONDS)).min(limit::WINDOW_ASKED_MAX);
+    let more = more.clamp(limit::WINDOW_SECONDS, limit::WINDOW_ASKED_MAX);
     let summary = format!(
         "Not enough data: {} grew steadily, {}. Trace for {} more to be sure.",
         words::bytes(bytes),
