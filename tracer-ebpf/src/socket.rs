@@ -6,6 +6,7 @@ mod accounting;
 mod calls;
 mod iterate;
 mod pressure;
+mod site;
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use tracer_common::socket::{Ends, KEY_IS_INODE, NO_MEMBER, SocketOffsets, TCP};

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use tracer_common::{
-    counter::{COUNTERS, Count, Counter},
+    counter::{Count, Counter},
     ledger::Block,
     site::{self, Site as KernelSite},
     source::Source as KernelSource,
@@ -16,6 +16,7 @@ use super::{
     heap::report as heap,
     host::host,
     javascript::Javascript,
+    losses::losses,
     mapped::{self as mappings, Measured},
     names::{Located, places},
     pools,
@@ -62,33 +63,6 @@ pub fn places_of(
         (_, false) => StackEnd::NoTable,
     };
     (places, end)
-}
-
-/// What the kernel side lost.
-pub fn losses(counts: &[Count; COUNTERS as usize]) -> Vec<Loss> {
-    const CAUSES: [(Counter, LossCause); 11] = [
-        (Counter::LedgerFull, LossCause::LedgerFull),
-        (Counter::LedgerOutOfMemory, LossCause::LedgerOutOfMemory),
-        (Counter::SiteTableFull, LossCause::SiteTableFull),
-        (Counter::StackCollision, LossCause::StackCollision),
-        (Counter::StackUnreadable, LossCause::StackUnreadable),
-        (Counter::MissedReturn, LossCause::MissedReturn),
-        (Counter::UnseenFree, LossCause::UnseenFree),
-        (Counter::ThreadTableFull, LossCause::ThreadTableFull),
-        (Counter::ResultUnreadable, LossCause::ResultUnreadable),
-        (Counter::StackTruncated, LossCause::StackTruncated),
-        (Counter::MappingDropped, LossCause::MappingDropped),
-    ];
-    CAUSES
-        .into_iter()
-        .map(|(counter, cause)| (count_of(counts, counter), cause))
-        .filter(|(count, _)| count.calls > 0)
-        .map(|(count, cause)| Loss {
-            cause,
-            calls: count.calls,
-            bytes: Some(count.bytes),
-        })
-        .collect()
 }
 
 /// What the ledger's blocks say of one site.

@@ -9,6 +9,7 @@ use super::{
     CollectError, Session, allocator,
     clock::Moment,
     finish,
+    losses::losses,
     session::live_pids,
     space::{files_of, names_of},
 };
@@ -109,7 +110,7 @@ impl Session {
             counts,
             calls_per_second,
             growers,
-            lost_calls: finish::losses(&self.kernel.counts()?)
+            lost_calls: losses(&self.kernel.counts()?)
                 .iter()
                 .map(|loss| loss.calls)
                 .sum(),

@@ -17,6 +17,7 @@ mod host;
 mod javascript;
 mod launch;
 mod look;
+mod losses;
 pub mod mapped;
 mod mappings;
 pub mod maps;

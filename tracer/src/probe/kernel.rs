@@ -387,10 +387,8 @@ pub(super) fn map_fd(map: &Map) -> Option<BorrowedFd<'_>> {
 }
 
 fn no_map(map: &'static str) -> ProbeError {
-    ProbeError::Map {
-        map,
-        reason: "not in the object".to_owned(),
-    }
+    let reason = "not in the object".to_owned();
+    ProbeError::Map { map, reason }
 }
 
 fn map_error(map: &'static str, error: &dyn std::error::Error) -> ProbeError {

@@ -46,7 +46,7 @@ pub fn judge(facts: &Facts<'_>) -> Option<Verdict> {
     let heap = facts.heap;
     if is_pinned {
         verdict.advice = vec![
-            "Trimming will not help: another allocator (jemalloc, with background_thread:true), or lifetimes kept apart: the stacks below pin the pages.".to_owned(),
+            "Trimming will not help: another allocator (jemalloc, with background_thread:true), or lifetimes kept apart: these stacks pin the pages.".to_owned(),
         ];
         verdict.stacks = facts.stacks_of_shares(heap.and_then(|it| it.pinned.as_ref()));
     } else {

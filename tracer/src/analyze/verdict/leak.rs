@@ -175,7 +175,7 @@ pub fn judge(facts: &Facts<'_>, has_stalled: bool) -> Option<Verdict> {
             "Stop writing when write() returns false, or look at bufferedAmount, and go on at 'drain'; close those who stay behind.".to_owned(),
         ],
         _ => vec![
-            "Free what these stacks allocate, or bound what keeps it: the stacks below are the allocations that stay.".to_owned(),
+            "Free what these stacks allocate, or bound what keeps it.".to_owned(),
         ],
     };
     verdict.stacks = stacks(facts, &steady, bytes);

@@ -67,7 +67,7 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
         };
         verdict.stacks = facts.stacks_of_mapped(&facts.mapped(is_script));
         verdict.advice = vec![
-            "The functions below made the heap grow; a heap snapshot tells what keeps the objects. --max-old-space-size bounds it.".to_owned(),
+            "These functions made the heap grow; a heap snapshot tells what keeps the objects. --max-old-space-size bounds it.".to_owned(),
         ];
         verdict
     } else if in_pool >= rise / 2 {
@@ -88,7 +88,7 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
         let mut verdict = of(Kind::Mapping, "Mappings grow");
         verdict.stacks =
             facts.stacks_of_mapped(&facts.mapped(|it| it.kind == MappingKind::Anonymous));
-        verdict.advice = vec!["Unmap what the stacks below map.".to_owned()];
+        verdict.advice = vec!["Unmap what these stacks map.".to_owned()];
         verdict
     };
     verdict.bytes_per_second = rate;

@@ -83,7 +83,9 @@ pub fn of(
     let last = sockets.last.map(|(seconds, _, look)| (seconds, look));
     let newest = timeline.last().map_or(0.0, |moment| moment.seconds);
     let last = last.map(|(seconds, look)| {
-        if seconds < newest {
+        let sums = &look.sums;
+        let had_any = sums.connections + sums.listeners + sums.udp + sums.unix > 0;
+        if had_any && seconds < newest {
             notes.push(format!(
                 "The processes have no sockets any more: the last look is that of {seconds:.1} s."
             ));

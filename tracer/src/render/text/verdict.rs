@@ -59,9 +59,9 @@ fn push_one(report: &Report, verdict: &Verdict, page: Page, lines: &mut Vec<Stri
         lines.extend(wrap(&callers, &beginning, page.columns));
     }
     let sure = match verdict.confidence {
-        Confidence::High => "sure",
-        Confidence::Medium => "likely",
-        Confidence::Low => "not sure",
+        Confidence::High => "high confidence: all the evidence says so",
+        Confidence::Medium => "medium confidence: likely",
+        Confidence::Low => "low confidence: something else would explain it as well",
     };
     for (number, evidence) in verdict.evidence.iter().enumerate() {
         let beginning = if number == 0 {
@@ -71,7 +71,7 @@ fn push_one(report: &Report, verdict: &Verdict, page: Page, lines: &mut Vec<Stri
         };
         lines.extend(wrap(&names::sanitize(evidence), beginning, page.columns));
     }
-    lines.extend(wrap(sure, "how sure ", page.columns));
+    lines.extend(wrap(sure, "sure     ", page.columns));
     for sentence in &verdict.would_change {
         lines.extend(wrap(&names::sanitize(sentence), "unless   ", page.columns));
     }
