@@ -136,12 +136,19 @@ impl Session {
     }
 
     /// Looks for targets whose end the kernel side could not tell: its buffer was full.
+    /// One that was gone at the last look already: of the others the event, which knows
+    /// how they ended, may only not have been read yet.
     fn find_ended(&mut self) {
-        let ended: Vec<(u32, Exit)> = (self.spaces.iter())
-            .filter_map(|space| space.target.as_ref())
-            .filter(|target| target.has_ended())
-            .map(|target| (target.pid, target.exit()))
-            .collect();
+        let mut ended: Vec<(u32, Exit)> = Vec::new();
+        for space in &mut self.spaces {
+            let Some(target) = space.target.as_ref().filter(|target| target.has_ended()) else {
+                continue;
+            };
+            if space.seems_ended {
+                ended.push((target.pid, target.exit()));
+            }
+            space.seems_ended = true;
+        }
         for (pid, exit) in ended {
             self.end_space(pid, exit);
         }

@@ -43,6 +43,8 @@ pub(super) struct Space {
     pub allocator_files: Vec<String>,
     /// The V8 in it.
     pub v8: Option<Arc<V8>>,
+    /// It was found gone, and nobody has told of its end yet.
+    pub seems_ended: bool,
     /// All its mappings, where mapping calls are watched.
     pub mapped: Mapped,
 }
@@ -282,6 +284,7 @@ impl Session {
             mappings: survey.mappings,
             perf_map: None,
             v8: survey.found.v8,
+            seems_ended: false,
             mapped: Mapped::default(),
         });
         let space = &mut self.spaces[index];
