@@ -7,7 +7,10 @@ use super::{
     clock::Moment,
     overhead::{Decision, Load},
 };
-use crate::{model::Sampling, probe::ProgramName};
+use crate::{
+    model::Sampling,
+    probe::{ProgramName, ProgramRun},
+};
 
 /// A stretch of time over which the kernel measures our programs.
 pub(super) struct Statistics {
@@ -15,6 +18,7 @@ pub(super) struct Statistics {
     /// CPU time of each target, ns.
     target_cpu_ns: HashMap<u32, u64>,
     before: Load,
+    sends: ProgramRun,
     began: Instant,
 }
 
@@ -33,6 +37,7 @@ impl Session {
                         _enabled: enabled,
                         target_cpu_ns: self.target_cpu_ns(),
                         before: self.load(),
+                        sends: self.kernel.run_statistics_of_senders(),
                         began: Instant::now(),
                     });
             return Ok(false);
@@ -50,6 +55,14 @@ impl Session {
             target_cpu_ns,
             wall_ns: u64::try_from(statistics.began.elapsed().as_nanos()).unwrap_or(u64::MAX),
         };
+        if let Some(sockets) = &mut self.sockets {
+            let sends = self.kernel.run_statistics_of_senders();
+            sockets.measured_sends(
+                sends.count.saturating_sub(statistics.sends.count),
+                sends.ns.saturating_sub(statistics.sends.ns),
+                load.wall_ns,
+            );
+        }
         match self.governor.judge(&load) {
             Decision::Keep => Ok(false),
             Decision::End => Ok(true),

@@ -296,9 +296,9 @@ impl Session {
             return;
         };
         sockets.tick(pids(&self.spaces), live_bytes, self.start);
-        let watched = (self.kernel).watch_readers(sockets.watches_readers(self.start));
-        if let Err(error) = watched {
-            self.note_once(format!("Who reads from sockets is not watched: {error}."));
+        let (senders, readers) = sockets.watches(self.start, self.statistics.is_some());
+        if let Err(error) = self.kernel.watch_socket_calls(senders, readers) {
+            self.note_once(format!("Who uses sockets is not watched: {error}."));
         }
     }
 

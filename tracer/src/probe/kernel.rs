@@ -30,7 +30,7 @@ use super::{
     Attached, KernelTypes, Limits, Point, ProbeError, ProgramName, Uprobes, attach,
     object::{self, Rounds, chain},
     programs::Programs,
-    sockets::{self, CallsMap, Readers, SocketProbes},
+    sockets::{self, CallsMap, SocketProbes, Switched},
     sys,
 };
 use crate::model::trace_sockets::Probes;
@@ -44,7 +44,7 @@ pub struct Kernel {
     attached: collections::HashMap<u32, Vec<Attached>>,
     /// Probes of processes that have ended, on their way out.
     releasing: Vec<JoinHandle<()>>,
-    readers: Option<Readers>,
+    socket_calls: Option<Switched>,
 }
 
 impl Kernel {
@@ -61,7 +61,7 @@ impl Kernel {
             rounds,
             attached: collections::HashMap::new(),
             releasing: Vec::new(),
-            readers: None,
+            socket_calls: None,
         })
     }
 
@@ -97,8 +97,8 @@ impl Kernel {
     /// Attaches where targets use their sockets: by `choice` alone, or by the best way
     /// that works here.
     pub fn attach_sockets(&mut self, types: &KernelTypes, choice: Option<Probes>) -> SocketProbes {
-        let (probes, readers) = sockets::attach(&mut self.ebpf, types, self.rounds, choice);
-        self.readers = readers;
+        let (probes, calls) = sockets::attach(&mut self.ebpf, types, self.rounds, choice);
+        self.socket_calls = calls;
         probes
     }
 
@@ -107,17 +107,29 @@ impl Kernel {
         sockets::attach_floor(&mut self.ebpf)
     }
 
-    /// Has the stacks of those who read taken from now on, as they are after
-    /// [`Self::attach_sockets`], or no more.
-    pub fn watch_readers(&mut self, on: bool) -> Result<(), ProbeError> {
-        let Some(readers) = &mut self.readers else {
+    /// Has the stacks of those who send and of those who read taken from now on, as
+    /// both are after [`Self::attach_sockets`], or no more.
+    pub fn watch_socket_calls(&mut self, senders: bool, readers: bool) -> Result<(), ProbeError> {
+        let Some(calls) = &mut self.socket_calls else {
             return Ok(());
         };
-        let watched = readers.watch(&mut self.ebpf, on);
-        watched.map_err(|error| ProbeError::Attach {
-            what: "where sockets are read".to_owned(),
-            reason: chain(&error),
-        })
+        for (probe, on) in [(&mut calls.senders, senders), (&mut calls.readers, readers)] {
+            let watched = probe.watch(&mut self.ebpf, on);
+            watched.map_err(|error| ProbeError::Attach {
+                what: probe.function().to_owned(),
+                reason: chain(&error),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What the kernel knows of the program where targets send.
+    #[must_use]
+    pub fn run_statistics_of_senders(&self) -> sys::ProgramRun {
+        let senders = self.socket_calls.as_ref().map(|calls| &calls.senders);
+        senders
+            .map(|probe| probe.run_statistics(&self.ebpf))
+            .unwrap_or_default()
     }
 
     fn attach_tracepoint(

@@ -28,4 +28,4 @@ pub use kernel::{Kernel, count_of};
 pub use limits::{Limits, UNWIND_MIB, UnwindLimits};
 pub use object::ProgramName;
 pub use programs::Uprobes;
-pub use sys::watch;
+pub use sys::{ProgramRun, watch};

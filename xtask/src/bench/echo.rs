@@ -18,14 +18,15 @@ use super::{
 /// answers a second.
 const ECHOES: [(u32, &str); 2] = [(1, "10000"), (64, "12800")];
 /// From attaching on: the probe where targets read is there for the first three seconds
-/// of a trace (`are_watched` in tracer/src/collect/sockets/readers.rs), and comes and goes
+/// of a trace (`readers_are_watched` in tracer/src/collect/sockets/watched.rs), and comes and goes
 /// as the trace looks around, three quarters into each second (`TICKS_A_LOOK` in
 /// tracer/src/collect/look.rs): away it goes after 3.75 s and some. The seconds that are
 /// measured begin soon after that, so that it is there for nearly all of one of them and
 /// hardly at all in the next.
 const AT_FIRST: Duration = Duration::from_millis(3_900);
 /// Then it is there from one look of eight to the next, and the kernel's statistics are
-/// on between two others of as many (tracer/src/collect/overhead.rs).
+/// on between two others of as many (tracer/src/collect/overhead.rs). Where sends are too
+/// many their probe is there only while these are.
 const CYCLE_SECONDS: usize = 8;
 /// Where nothing comes and goes.
 const STEADY_SECONDS: usize = 3;

@@ -12,11 +12,11 @@ mod owners;
 mod places;
 pub mod pressure;
 mod processes;
-mod readers;
 mod reads;
 mod received;
 pub(super) mod report;
 mod trace;
+mod watched;
 
 use std::io;
 

@@ -63,6 +63,9 @@ pub fn of(
     if sockets.probes() != Probes::None && !session.kernel.tells_functions() {
         notes.push("Who accepted and connected is not known on this kernel, which has no bpf_loop (Linux 5.17).".to_owned());
     }
+    let rests = sockets.senders.rests();
+    let has_rested = rests.is_some();
+    notes.extend(rests);
     let full = count_of(&counts, Counter::SocketTableFull).calls;
     if full > 0 {
         notes.push(format!(
@@ -92,7 +95,7 @@ pub fn of(
         }
         look
     });
-    let mut without = without(&end.attribution);
+    let mut without = without(&end.attribution, has_rested);
     let sites = with_stacks(session, &end.attribution, stacks, &mut without);
     Some(trace_sockets::Sockets {
         probes,
@@ -105,7 +108,11 @@ pub fn of(
     })
 }
 
-fn without(attribution: &Attribution) -> Vec<Unattributed> {
+fn without(attribution: &Attribution, has_rested: bool) -> Vec<Unattributed> {
+    let text = |why: &Why| match why {
+        Why::SentBefore if has_rested => "sent before the trace, or while senders were not watched",
+        why => why.text(),
+    };
     let each = attribution.without.iter();
     let mut without: Vec<Unattributed> = each
         .map(|((process, queue, why), share)| Unattributed {
@@ -113,7 +120,7 @@ fn without(attribution: &Attribution) -> Vec<Unattributed> {
             queue: *queue,
             bytes: share.bytes,
             sockets: share.sockets(),
-            why: why.text().to_owned(),
+            why: text(why).to_owned(),
             reading: share.reading(),
         })
         .collect();

@@ -10,7 +10,7 @@ use std::{
 use super::{
     Choice, Reader, SocketsError, about,
     looker::{Looker, Seen},
-    readers,
+    watched::{Senders, readers_are_watched},
 };
 use crate::{
     analyze,
@@ -51,6 +51,7 @@ pub struct Sockets {
     /// Why there is no look, or no later one.
     pub(super) failure: Option<String>,
     live_bytes: u64,
+    pub(super) senders: Senders,
 }
 
 impl Sockets {
@@ -84,6 +85,7 @@ impl Sockets {
             held: None,
             failure,
             live_bytes: 0,
+            senders: Senders::default(),
         })
     }
 
@@ -175,11 +177,23 @@ impl Sockets {
         }
     }
 
-    /// Whether those who read are to be watched now.
-    pub fn watches_readers(&self, start: clock::Moment) -> bool {
+    /// Whether those who send and those who read are to be watched now. `is_measuring`: what
+    /// our programs take is being measured.
+    pub fn watches(&mut self, start: clock::Moment, is_measuring: bool) -> (bool, bool) {
+        let now = start.mark();
         let looked = self.last.iter().flat_map(|(_, _, look)| &look.largest);
-        let queue = looked.map(|large| large.socket.memory.receive_bytes);
-        readers::are_watched(start.mark(), queue.max().unwrap_or(0))
+        let (mut to_send, mut received) = (0, 0);
+        for memory in looked.map(|large| &large.socket.memory) {
+            to_send = memory.send_bytes.max(to_send);
+            received = memory.receive_bytes.max(received);
+        }
+        let senders = self.senders.are_watched(now, is_measuring, to_send);
+        (senders, readers_are_watched(now, received))
+    }
+
+    /// Takes in what watching those who send has cost.
+    pub fn measured_sends(&mut self, sends: u64, run_ns: u64, wall_ns: u64) {
+        self.senders.measured(sends, run_ns, wall_ns);
     }
 
     /// How stacks are taken.

@@ -7,7 +7,7 @@ use aya::{
 
 use super::{
     globals::allocator,
-    readers::{self, Readers},
+    switched::{Probe, Switched},
 };
 use crate::{
     model::trace_sockets::Probes,
@@ -29,14 +29,14 @@ pub struct SocketProbes {
     pub notes: Vec<String>,
 }
 
-/// Attaches them: by `choice` alone, or by the best that works. That of readers is
-/// attached as all others are, to begin with.
+/// Attaches them: by `choice` alone, or by the best that works. Those that come and go
+/// are attached as all others are, to begin with.
 pub fn attach(
     ebpf: &mut Ebpf,
     types: &KernelTypes,
     rounds: Rounds,
     choice: Option<Probes>,
-) -> (SocketProbes, Option<Readers>) {
+) -> (SocketProbes, Option<Switched>) {
     let mut attached = SocketProbes::default();
     let ways = match &choice {
         Some(Probes::None) => return (attached, None),
@@ -53,12 +53,12 @@ pub fn attach(
         types,
         btf,
     };
-    let (mut reasons, mut readers) = (Vec::new(), None);
+    let (mut reasons, mut calls) = (Vec::new(), None);
     for way in ways {
         match kernel.stacks(*way) {
             Ok(of_this_way) => {
                 attached.probes = *way;
-                readers = Some(of_this_way);
+                calls = Some(of_this_way);
                 break;
             }
             Err(error) => {
@@ -84,10 +84,10 @@ pub fn attach(
         let note = format!("Events of socket pressure are not counted: {error}.");
         attached.notes.push(note);
     }
-    (attached, readers)
+    (attached, calls)
 }
 
-fn without(mut attached: SocketProbes, why: &str) -> (SocketProbes, Option<Readers>) {
+fn without(mut attached: SocketProbes, why: &str) -> (SocketProbes, Option<Switched>) {
     let note = format!("No stacks of those who send and receive: {why}.");
     attached.notes.push(note);
     (attached, None)
@@ -101,6 +101,9 @@ const fn name(way: Probes) -> &'static str {
         Probes::None => "none",
     }
 }
+
+/// Where they read.
+const READ: &str = "tcp_recvmsg";
 
 /// Programs that take stacks.
 const STACKS: [&str; 10] = [
@@ -136,38 +139,39 @@ struct Attacher<'a> {
 }
 
 impl Attacher<'_> {
-    /// Senders are watched from now on; readers too, until their probe is taken away.
-    fn stacks(&mut self, way: Probes) -> Result<Readers, ProbeError> {
+    /// Senders and readers are watched from now on, until their probes are taken away.
+    fn stacks(&mut self, way: Probes) -> Result<Switched, ProbeError> {
         let suffix = match self.rounds {
             Rounds::Loop => "",
             Rounds::Bounded => "_bounded",
         };
-        let reads = match way {
-            Probes::Tracepoints => {
-                self.tracepoint("socket_sent", "sock_send_length")?;
-                let name = "socket_received".to_owned();
-                self.load_tracepoint(&name, "sock_recv_length")?;
-                name
-            }
-            Probes::Fentry => {
-                let allocator = self.allocator()?;
-                self.fentry(&format!("socket_allocated{suffix}"), allocator)?;
-                let name = format!("socket_reads{suffix}");
-                self.load_fentry(&name, readers::FUNCTION)?;
-                name
-            }
-            Probes::Kprobe | Probes::None => {
-                let allocator = self.allocator()?;
-                self.kprobe(&format!("socket_allocated_probe{suffix}"), allocator)?;
-                let name = format!("socket_reads_probe{suffix}");
-                let program: &mut KProbe = program(self.ebpf, &name)?;
-                (program.load()).map_err(|error| failed(readers::FUNCTION, &error))?;
-                name
-            }
+        let [senders, readers] = match way {
+            Probes::Tracepoints => [
+                Probe::new("socket_sent".to_owned(), "sock_send_length"),
+                Probe::new("socket_received".to_owned(), "sock_recv_length"),
+            ],
+            Probes::Fentry => [
+                Probe::new(format!("socket_allocated{suffix}"), self.allocator()?),
+                Probe::new(format!("socket_reads{suffix}"), READ),
+            ],
+            Probes::Kprobe | Probes::None => [
+                Probe::new(format!("socket_allocated_probe{suffix}"), self.allocator()?),
+                Probe::new(format!("socket_reads_probe{suffix}"), READ),
+            ],
         };
-        let mut readers = Readers::new(reads);
-        (readers.watch(self.ebpf, true)).map_err(|error| failed(readers::FUNCTION, &error))?;
-        Ok(readers)
+        let mut calls = Switched { senders, readers };
+        for probe in [&mut calls.senders, &mut calls.readers] {
+            match way {
+                Probes::Tracepoints => self.load_tracepoint(probe.program(), probe.function())?,
+                Probes::Fentry => self.load_fentry(probe.program(), probe.function())?,
+                Probes::Kprobe | Probes::None => {
+                    self.load_kprobe(probe.program(), probe.function())?;
+                }
+            }
+            let watched = probe.watch(self.ebpf, true);
+            watched.map_err(|error| failed(probe.function(), &error))?;
+        }
+        Ok(calls)
     }
 
     fn allocator(&self) -> Result<&'static str, ProbeError> {
@@ -229,15 +233,6 @@ impl Attacher<'_> {
         loaded.map_err(|error| failed(tracepoint, &error))
     }
 
-    fn tracepoint(&mut self, name: &str, tracepoint: &str) -> Result<(), ProbeError> {
-        self.load_tracepoint(name, tracepoint)?;
-        let program: &mut BtfTracePoint = program(self.ebpf, name)?;
-        program
-            .attach()
-            .map_err(|error| failed(tracepoint, &error))?;
-        Ok(())
-    }
-
     fn load_fentry(&mut self, name: &str, function: &str) -> Result<(), ProbeError> {
         let program: &mut FEntry = program(self.ebpf, name)?;
         let loaded = program.load(function, self.btf);
@@ -258,10 +253,16 @@ impl Attacher<'_> {
         Ok(())
     }
 
-    fn kprobe(&mut self, name: &str, function: &str) -> Result<(), ProbeError> {
+    fn load_kprobe(&mut self, name: &str, function: &str) -> Result<(), ProbeError> {
         let program: &mut KProbe = program(self.ebpf, name)?;
-        let attached = program.load();
-        (attached.and_then(|()| program.attach(function, 0)))
+        program.load().map_err(|error| failed(function, &error))
+    }
+
+    fn kprobe(&mut self, name: &str, function: &str) -> Result<(), ProbeError> {
+        self.load_kprobe(name, function)?;
+        let program: &mut KProbe = program(self.ebpf, name)?;
+        program
+            .attach(function, 0)
             .map_err(|error| failed(function, &error))?;
         Ok(())
     }

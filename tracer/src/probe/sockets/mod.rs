@@ -5,7 +5,7 @@ mod calls;
 mod floor;
 mod globals;
 mod iterators;
-mod readers;
+mod switched;
 
 pub use attach::SocketProbes;
 pub(super) use attach::attach;
@@ -13,4 +13,4 @@ pub use calls::CallsMap;
 pub(super) use floor::attach_floor;
 pub(super) use globals::SocketGlobals;
 pub use iterators::{Record, SocketIterators, read};
-pub(super) use readers::Readers;
+pub(super) use switched::Switched;
