@@ -84,6 +84,7 @@ fn around(processes: Vec<Process>, sites: Vec<Site>, loss: Vec<Loss>) -> Report 
         sites,
         mappings: None,
         heap: None,
+        javascript: None,
         sockets: None,
         growth: Vec::new(),
         verdicts: Vec::new(),
