@@ -60,10 +60,10 @@ fn sample(registers: Registers, cookie: u64) -> Option<()> {
     // SAFETY: the thread's own record; a thread runs one program at a time.
     let large = unsafe { &mut (*calls).large_object };
     if is_large {
-        *large = [stack_pointer, bytes];
-    } else if *large == [stack_pointer, bytes] {
-        // Where the function for large objects jumps to: they are counted already.
-        *large = [0; 2];
+        *large = bytes;
+    } else if *large == bytes {
+        // Its bytes are told to the observers, too, if there are any.
+        *large = 0;
         return None;
     }
     let call = Call {

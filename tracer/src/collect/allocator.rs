@@ -88,6 +88,17 @@ pub fn find(mappings: &[Mapping], worker: &mut FileWorker) -> Result<Found, Coll
 }
 
 impl Found {
+    /// That nobody can tell who allocates in its JavaScript heap, if so.
+    pub fn unsampled_javascript(&self) -> Option<String> {
+        let (file, points) = self.javascript_heap.as_ref()?;
+        points.is_empty().then(|| {
+            format!(
+                "the V8 in {} has no sampling point: its symbols do not say where it counts what it allocates, so which JavaScript functions allocate is not told",
+                file.path
+            )
+        })
+    }
+
     fn add_v8(&mut self, mapped: &Arc<MappedFile>, summary: &ObjectSummary) {
         if let Some(points) = &summary.javascript_heap {
             let point = |it: &SamplingPoint| Point {
@@ -98,12 +109,6 @@ impl Found {
                     javascript_heap::BUFFER
                 },
             };
-            if points.is_empty() {
-                self.not_covered.push(format!(
-                    "which functions allocate in the JavaScript heap: the V8 in {} has no sampling point (its symbols do not say where it counts allocation)",
-                    mapped.path
-                ));
-            }
             let points = points.iter().map(point).collect();
             self.javascript_heap = Some((Arc::clone(mapped), points));
         }

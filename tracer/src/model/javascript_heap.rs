@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, StackEnd};
+use super::{Frame, JAVASCRIPT, StackEnd};
 
 /// The report's `javascript`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -103,4 +103,14 @@ pub fn is_of_large_object(frames: &[Frame]) -> bool {
             .is_some_and(|it| it.contains(LARGE_OBJECTS))
     };
     frames.iter().any(is_it)
+}
+
+/// A stack from the innermost JavaScript function on: V8's own way to its allocator is
+/// the same for all. The whole stack where there is none.
+#[must_use]
+pub fn own_part(frames: &[Frame]) -> &[Frame] {
+    let first = frames.iter().position(|frame| frame.module == JAVASCRIPT);
+    first
+        .and_then(|first| frames.get(first..))
+        .unwrap_or(frames)
 }

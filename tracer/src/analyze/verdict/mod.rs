@@ -5,6 +5,7 @@
 
 mod facts;
 mod free;
+mod javascript;
 mod leak;
 mod places;
 mod rise;

@@ -1,11 +1,11 @@
 //! Places beside the allocator whose troughs rise: a language's heap, mappings,
 //! files and shared memory.
 
-use super::{Facts, facts::own_function, thresholds as limit, words};
+use super::{Facts, thresholds as limit, words};
 use crate::{
     analyze::growth::{grown, troughs},
     model::{
-        JAVASCRIPT, MappingKind, MappingSite,
+        MappingKind,
         verdict::{Confidence, Kind, PlaceName, Verdict},
     },
 };
@@ -49,6 +49,10 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
         .iter()
         .map(|it| it.extent.resident_bytes)
         .fold(0, u64::saturating_add);
+    let javascript = facts.javascript_rise();
+    // V8's own pages were seen, and are not what grows.
+    let is_beside_javascript = javascript.is_some_and(|it| it < rise / limit::JAVASCRIPT_PART);
+    let rise = javascript.filter(|_| !is_beside_javascript).unwrap_or(rise);
     let rate = rate(facts, rise);
     let of = |kind, what: &str| {
         let summary = format!(
@@ -58,16 +62,12 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
         );
         facts.verdict(kind, Confidence::Medium, rise, summary)
     };
-    let mut verdict = if facts.has_runtime("V8") {
+    let mut how = None;
+    let mut verdict = if facts.has_runtime("V8") && !is_beside_javascript {
         let mut verdict = of(Kind::JsHeap, "The JS heap grows");
-        // Pages that a collection maps tell nothing of who filled them.
-        let is_script = |it: &MappingSite| {
-            let mut scripts = it.frames.iter().filter(|frame| frame.module == JAVASCRIPT);
-            it.kind == MappingKind::Anonymous && scripts.any(|it| own_function(it).is_some())
-        };
-        verdict.stacks = facts.stacks_of_mapped(&facts.mapped(is_script));
+        (verdict.stacks, how) = facts.javascript_stacks(rise);
         verdict.advice = vec![
-            "These functions made the heap grow; a heap snapshot tells what keeps the objects. --max-old-space-size bounds it.".to_owned(),
+            "These functions allocate in the heap that grows; a heap snapshot tells what keeps the objects. --max-old-space-size bounds it.".to_owned(),
         ];
         verdict
     } else if in_pool >= rise / 2 {
@@ -93,6 +93,7 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
     };
     verdict.bytes_per_second = rate;
     verdict.evidence = facts.drifts();
+    verdict.evidence.extend(how);
     verdict.would_change = vec![
         "A collector that has not run within the window: its heap falls when it does.".to_owned(),
     ];

@@ -77,7 +77,11 @@ impl Session {
         let Some((v8, points)) = &found.javascript_heap else {
             return Ok(());
         };
-        if self.javascript_heaps.is_none() || points.is_empty() {
+        if self.javascript_heaps.is_none() {
+            return Ok(());
+        }
+        if let Some(gap) = found.unsampled_javascript() {
+            self.note_once(format!("JavaScript heap: {gap}."));
             return Ok(());
         }
         if !takes_stacks(&self.kernel) {

@@ -26,8 +26,6 @@ pub const WORDS: usize = 10;
 const SIZE_MAX: u64 = 1 << 40;
 /// Addresses of programs end here.
 const ADDRESSES_END: u64 = 1 << 47;
-/// `IS_EXECUTABLE`, the same in all.
-const EXECUTABLE: u64 = 1;
 /// `FROM_PAGE` and `TO_PAGE`, the same in all.
 const YOUNG: u64 = 0b11 << 3;
 
@@ -43,7 +41,7 @@ pub enum Kind {
     Old,
     /// One that fits no other page.
     Large,
-    /// Compiled code.
+    /// Compiled code; no header says so.
     Code,
 }
 
@@ -98,9 +96,7 @@ fn page(start: u64, flags: u64, size: u64, objects: [u64; 2]) -> Option<Page> {
     let end = start.checked_add(size).filter(|_| is_size)?;
     let [from, to] = objects;
     let holds_objects = start < from && from <= to && to <= end;
-    let kind = if flags & EXECUTABLE != 0 {
-        Kind::Code
-    } else if size != PAGE {
+    let kind = if size != PAGE {
         Kind::Large
     } else if flags & YOUNG != 0 {
         Kind::Young
@@ -150,7 +146,6 @@ mod tests {
             of(start, old(0x2f4000, 0x84), None),
             page(0x2f4000, Kind::Large)
         );
-        assert_eq!(of(start, old(0x40000, 0x5), None), page(PAGE, Kind::Code));
         let later = |size, flags| {
             let objects = [start + 0x1140, start + size];
             [

@@ -26,6 +26,7 @@ pub fn look(pid: u32) -> io::Result<HeapMoment> {
     let text = fs::read(format!("/proc/{pid}/maps"))?;
     let mut residency = Residency::open(pid, true)?;
     let mut found = HeapMoment::default();
+    let code = executable(&text);
     let mut seen = HashSet::new();
     let mut candidates: Vec<u64> = candidates(&text).collect();
     // Pages side by side are one mapping: behind each that is found there may be another.
@@ -40,7 +41,10 @@ pub fn look(pid: u32) -> io::Result<HeapMoment> {
         });
         let pages = pages_at(pid, &candidates);
         candidates.clear();
-        for page in pages {
+        for mut page in pages {
+            if is_executable(&code, &page) {
+                page.kind = Kind::Code;
+            }
             let bytes = residency.bytes(page.start, page.start + page.size)?;
             let sum = match page.kind {
                 Kind::Young => &mut found.young_bytes,
@@ -66,6 +70,20 @@ fn candidates(text: &[u8]) -> impl Iterator<Item = u64> {
         .filter(is_it)
         .map(|line| line.start)
         .filter(|start| start.is_multiple_of(PAGE))
+}
+
+/// Anonymous memory in which code can run, in its order.
+fn executable(text: &[u8]) -> Vec<(u64, u64)> {
+    maps::lines(text)
+        .filter(|line| line.executable && line.inode == 0)
+        .map(|line| (line.start, line.end))
+        .collect()
+}
+
+/// Whether code can run on a page; its header stands apart from that.
+fn is_executable(code: &[(u64, u64)], page: &Page) -> bool {
+    let before = code.partition_point(|(_, end)| *end <= page.start);
+    (code.get(before)).is_some_and(|(start, _)| *start < page.start + page.size)
 }
 
 fn pages_at(pid: u32, candidates: &[u64]) -> Vec<Page> {

@@ -30,11 +30,11 @@ const BYTECODE_SIZES: &[u8] = b"_ZN2v88internal11interpreter9Bytecodes14kBytecod
 /// `v8::internal::AllocationCounter::AdvanceAllocationObservers(unsigned long)`: a linear
 /// allocation buffer of so many bytes was used up. Not inlined in any node from 18 to 26.
 const BUFFERS: &[u8] = b"_ZN2v88internal17AllocationCounter26AdvanceAllocationObserversEm";
-/// `v8::internal::LargeObjectSpace::AdvanceAndInvokeAllocationObservers(unsigned long, unsigned
-/// long)`: an object of its own. In V8 10 it tells the function above where somebody
-/// observes, later always.
+/// `v8::internal::MemoryAllocator::AllocateLargePage(LargeObjectSpace*, unsigned long,
+/// Executability)`: an object of its own. V8 10 tells the function above of it only where
+/// somebody observes, later versions always.
 const LARGE_OBJECTS: &[u8] =
-    b"_ZN2v88internal16LargeObjectSpace35AdvanceAndInvokeAllocationObserversEmm";
+    b"_ZN2v88internal15MemoryAllocator17AllocateLargePageEPNS0_16LargeObjectSpaceEmNS0_13ExecutabilityE";
 /// The last major version in which large objects have to be seen on their own.
 const TELLS_LARGE_APART: u32 = 10;
 /// How many integer arguments the probe reads.
@@ -156,7 +156,7 @@ impl<'data> Symbols<'data> {
             return Vec::new();
         };
         let apart = (major <= TELLS_LARGE_APART).then(|| point(LARGE_OBJECTS, true));
-        // The one that jumps to the other first: its probe is to be in before.
+        // What is told to both is known to be one by whom it comes to first.
         apart.flatten().into_iter().chain([buffers]).collect()
     }
 
