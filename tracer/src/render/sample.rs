@@ -4,6 +4,7 @@
 mod any;
 mod growth;
 mod heap;
+mod javascript;
 mod sockets;
 
 use crate::model::{
@@ -12,6 +13,7 @@ use crate::model::{
 };
 
 pub use any::{any_report, any_text};
+pub use javascript::with_javascript;
 pub use sockets::{any_look, look};
 
 fn frame(function: &str, module: &str, offset: u64) -> Frame {

@@ -99,3 +99,49 @@ proptest! {
         }
     }
 }
+
+/// A JS heap that grows is told by V8's own pages, with the program's own functions by
+/// what they allocate, however they came to V8's allocator.
+#[test]
+fn a_javascript_heap_that_grows() {
+    let mut report = sample::with_javascript();
+    let process = report.processes[0].id;
+    report.growth = vec![Growth {
+        process,
+        runtime: Some("V8".to_owned()),
+        ..Growth::default()
+    }];
+    let verdict = &judge(&report)[0];
+    assert_eq!(verdict.kind, Kind::JsHeap);
+    assert!(
+        (60 * MIB..=90 * MIB).contains(&verdict.bytes),
+        "{}",
+        verdict.bytes
+    );
+    let stacks: Vec<(&str, u32)> = (verdict.stacks.iter())
+        .filter_map(|it| Some((it.frames[0].function.as_deref()?, (it.share * 100.0) as u32)))
+        .collect();
+    assert_eq!(stacks, [("keep", 66), ("format", 33)]);
+    // The same of a few samples only says nothing of shares.
+    if let Some(heaps) = &mut report.javascript {
+        heaps.processes[0].samples = 10;
+    }
+    assert_eq!(judge(&report)[0].stacks, []);
+}
+
+/// Of a heap that stays as it is nothing is said, however much is allocated in it.
+#[test]
+fn a_javascript_heap_that_only_churns() {
+    let mut report = sample::with_javascript();
+    if let Some(heaps) = &mut report.javascript {
+        for moment in &mut heaps.processes[0].timeline {
+            moment.old_bytes = 20 * MIB;
+        }
+    }
+    report.growth = vec![Growth {
+        process: report.processes[0].id,
+        runtime: Some("V8".to_owned()),
+        ..Growth::default()
+    }];
+    assert_eq!(kinds(&report), [Kind::Healthy]);
+}

@@ -1,5 +1,7 @@
 //! The JavaScript heaps: how much is resident, and which functions allocate.
 
+use std::collections::HashMap;
+
 use crate::model::{
     Report,
     javascript_heap::{HeapMoment, JavascriptHeap, own_part},
@@ -77,13 +79,18 @@ fn push_one(report: &Report, heap: &JavascriptHeap, page: Page, lines: &mut Vec<
         words::counted(heap.samples, "sample")
     );
     lines.extend(wrap(&text, "  ", page.columns));
-    for site in heap.sites.iter().take(SITES) {
-        let share = words::share(site.estimated_bytes, heap.allocated_bytes);
-        let beginning = format!(
-            "    {share:>6}  ~{:>10}  ",
-            words::bytes(site.estimated_bytes)
-        );
+    // Ways into V8's allocator are many; whose they are is of interest.
+    let mut by_function: HashMap<String, u64> = HashMap::new();
+    for site in &heap.sites {
         let callers = names::callers(own_part(&site.frames), FRAMES);
-        lines.extend(wrap(&callers, &beginning, page.columns));
+        let bytes = by_function.entry(callers).or_default();
+        *bytes = bytes.saturating_add(site.estimated_bytes);
+    }
+    let mut by_function: Vec<(String, u64)> = by_function.into_iter().collect();
+    by_function.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    for (callers, bytes) in by_function.iter().take(SITES) {
+        let share = words::share(*bytes, heap.allocated_bytes);
+        let beginning = format!("    {share:>6}  ~{:>10}  ", words::bytes(*bytes));
+        lines.extend(wrap(callers, &beginning, page.columns));
     }
 }
