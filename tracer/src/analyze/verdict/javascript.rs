@@ -104,6 +104,30 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// V8 keeps records of its pages in blocks of the allocator's: where the heap grows they
+/// grow with it, and are no leak of their own.
+pub fn step_back(found: &mut [Verdict]) {
+    if !found.iter().any(|it| it.kind == Kind::JsHeap) {
+        return;
+    }
+    let leaks = found.iter_mut().filter(|it| it.kind == Kind::Leak);
+    for leak in leaks.filter(|it| it.stacks.iter().all(|it| is_of_v8(&it.frames))) {
+        leak.confidence = Confidence::Low;
+        let why = "They are V8's own records of its pages, which grow with the JS heap.";
+        leak.evidence.insert(0, why.to_owned());
+    }
+}
+
+/// Whether V8 itself allocated, for itself: nothing of node's is between the allocator and
+/// the function in JavaScript.
+fn is_of_v8(frames: &[Frame]) -> bool {
+    let native = frames.iter().take_while(|it| it.module != JAVASCRIPT);
+    let mut names = native.filter_map(|it| it.function.as_deref()).peekable();
+    let starts = |name: &&str| name.starts_with("v8::internal::");
+    names.next_if(|name| name.starts_with("operator new"));
+    names.peek().is_some_and(starts) && !names.any(|name| name.contains("node::"))
+}
+
 fn resident_at(moment: Option<&HeapMoment>) -> String {
     words::bytes(moment.map_or(0, HeapMoment::total))
 }

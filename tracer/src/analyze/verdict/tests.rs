@@ -145,3 +145,26 @@ fn a_javascript_heap_that_only_churns() {
     }];
     assert_eq!(kinds(&report), [Kind::Healthy]);
 }
+
+/// What V8 allocates for the pages of a heap that grows does not hide that; what node
+/// allocates does not step back.
+#[test]
+fn records_of_pages_are_no_leak_of_their_own() {
+    for (allocator, first) in [
+        (
+            "v8::internal::MemoryAllocator::AllocatePage()",
+            Kind::JsHeap,
+        ),
+        ("node::NodeArrayBufferAllocator::Allocate()", Kind::Leak),
+    ] {
+        let mut report = report([MIB; AGES]);
+        report.javascript = sample::with_javascript().javascript;
+        report.growth[0].runtime = Some("V8".to_owned());
+        for frame in &mut report.sites[0].frames {
+            frame.function = Some("operator new(unsigned long)".to_owned());
+        }
+        report.sites[0].frames.truncate(2);
+        report.sites[0].frames[1].function = Some(allocator.to_owned());
+        assert_eq!(kinds(&report)[0], first);
+    }
+}
