@@ -15,6 +15,7 @@ mod friendly;
 mod heap;
 mod hostile;
 mod javascript;
+mod javascript_heap;
 mod life;
 mod mappings;
 mod memleak;

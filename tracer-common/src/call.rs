@@ -58,6 +58,8 @@ pub struct ThreadCalls {
     pub inner_stack_pointer: u64,
     /// What was freed last by a function that may hand it on to another.
     pub handed_on: u64,
+    /// Bytes of the large object that V8 10 made last, until its observers are told.
+    pub large_object: u64,
     /// Scratch for taking a stack: the site in the making.
     pub scratch: Site,
     /// Scratch for taking a stack: how far it is.

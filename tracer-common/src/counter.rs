@@ -60,7 +60,10 @@ pub enum Counter {
     SocketForced = 18,
     /// Not loss: the same given back, `__sk_mem_reduce_allocated`.
     SocketReduced = 19,
+    /// Not loss of blocks: samples of V8's allocation whose stack could not be
+    /// taken or kept, and the bytes they stand for.
+    SampleWithoutStack = 20,
 }
 
 /// How many counters there are.
-pub const COUNTERS: u32 = 20;
+pub const COUNTERS: u32 = 21;

@@ -125,6 +125,16 @@ pub mod free {
     pub const MAY_HAND_ON: u64 = 1;
 }
 
+/// What a probe on V8's allocation is told.
+pub mod javascript_heap {
+    /// The second argument is how many bytes were allocated.
+    pub const BUFFER: u64 = 0;
+    /// One object of its own; the third argument is its bytes.
+    pub const LARGE: u64 = 1;
+    /// More at once is no heap of V8's.
+    pub const BYTES_MAX: u64 = 1 << 40;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -48,11 +48,13 @@ pub enum Source {
     Accept = 50,
     /// `int connect(int socket, …)`
     Connect = 51,
+    /// V8's allocation of JavaScript's objects: sampled, and no block.
+    JavascriptHeap = 64,
 }
 
 impl Source {
     /// Every source, in the order of its number.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Malloc,
         Self::Calloc,
         Self::Realloc,
@@ -74,6 +76,7 @@ impl Source {
         Self::Receive,
         Self::Accept,
         Self::Connect,
+        Self::JavascriptHeap,
     ];
 
     /// The name of the C function, which is also the name in reports.
@@ -101,6 +104,7 @@ impl Source {
             Self::Receive => "recv",
             Self::Accept => "accept",
             Self::Connect => "connect",
+            Self::JavascriptHeap => "JS heap",
         }
     }
 

@@ -15,6 +15,7 @@ mod arch;
 mod floor;
 mod heap;
 mod javascript;
+mod javascript_heap;
 mod ledger;
 mod life;
 mod maps;

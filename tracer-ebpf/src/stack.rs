@@ -50,8 +50,9 @@ pub fn site_of<R: Rounds>(
     }
 }
 
+/// The site of the current stack, or why it cannot be had or kept.
 #[inline(always)]
-fn take<R: Rounds>(
+pub fn take<R: Rounds>(
     start: Start,
     control: &Control,
     calls: *mut ThreadCalls,

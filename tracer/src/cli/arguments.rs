@@ -137,6 +137,9 @@ pub struct Trace {
     /// every five seconds or more seldom.
     #[arg(long)]
     pub no_heap: bool,
+    /// Do not look at V8's heap, nor sample which JavaScript functions allocate in it.
+    #[arg(long)]
+    pub no_js_heap: bool,
     /// Do not look at the sockets. A look reads the kernel's queues of all of the
     /// host's sockets, every few seconds.
     #[arg(long)]
@@ -170,6 +173,7 @@ impl Trace {
             follow,
             mappings: !self.no_mappings,
             heaps: !self.no_heap,
+            javascript_heaps: !self.no_js_heap,
             sockets: !self.no_sockets && !leaves_sockets(),
             socket_probes: self.socket_probes.choice(),
         }

@@ -27,6 +27,7 @@ pub fn run(arguments: &arguments::Demo, printer: &Printer) -> anyhow::Result<Exi
         unwind_memory: crate::probe::UNWIND_MIB,
         no_mappings: false,
         no_heap: false,
+        no_js_heap: false,
         no_sockets: false,
         socket_probes: arguments::SocketProbes::Auto,
         ready_fd: None,

@@ -66,10 +66,12 @@ fn render(
         (Format::Folded, Picture::Live) => folded::write(report, &mut to),
         (Format::Folded, Picture::Fragmentation) => folded::write_fragmentation(report, &mut to),
         (Format::Folded, Picture::Mappings) => folded::write_mappings(report, &mut to),
+        (Format::Folded, Picture::Javascript) => folded::write_javascript(report, &mut to),
         (Format::Folded, Picture::Sockets) => folded::write_sockets(report, &mut to),
         (Format::Svg, Picture::Live) => flamegraph::write(report, to),
         (Format::Svg, Picture::Fragmentation) => flamegraph::write_fragmentation(report, to),
         (Format::Svg, Picture::Mappings) => flamegraph::write_mappings(report, to),
+        (Format::Svg, Picture::Javascript) => flamegraph::write_javascript(report, to),
         (Format::Svg, Picture::Sockets) => flamegraph::write_sockets(report, to),
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fs::File, sync::Arc};
 
 use tracer_common::{
     control::ALLOCATOR_RANGES,
-    function::{Function, free},
+    function::{Function, free, javascript_heap},
 };
 
 use super::{
@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     probe::Point,
-    symbolize::{AllocatorFunction, FileWorker, Interface, ObjectSummary, interface, v8::Layout},
+    symbolize::{
+        AllocatorFunction, FileWorker, Interface, ObjectSummary, SamplingPoint, interface,
+        v8::Layout,
+    },
 };
 
 /// An allocator's object in a process, and where its probes go.
@@ -54,6 +57,8 @@ pub struct Found {
     pub v8: Option<Arc<V8>>,
     /// Why its JavaScript functions have no names, if so.
     pub unknown_v8: Option<String>,
+    /// The file with a V8 in it, and where its allocation is sampled.
+    pub javascript_heap: Option<(Arc<MappedFile>, Vec<Point>)>,
 }
 
 /// Looks at every object that is mapped executable.
@@ -83,7 +88,30 @@ pub fn find(mappings: &[Mapping], worker: &mut FileWorker) -> Result<Found, Coll
 }
 
 impl Found {
-    fn add_v8(&mut self, mapped: &MappedFile, summary: &ObjectSummary) {
+    /// That nobody can tell who allocates in its JavaScript heap, if so.
+    pub fn unsampled_javascript(&self) -> Option<String> {
+        let (file, points) = self.javascript_heap.as_ref()?;
+        points.is_empty().then(|| {
+            format!(
+                "the V8 in {} has no sampling point: its symbols do not say where it counts what it allocates, so which JavaScript functions allocate is not told",
+                file.path
+            )
+        })
+    }
+
+    fn add_v8(&mut self, mapped: &Arc<MappedFile>, summary: &ObjectSummary) {
+        if let Some(points) = &summary.javascript_heap {
+            let point = |it: &SamplingPoint| Point {
+                offset: it.probe_offset,
+                cookie: if it.is_large {
+                    javascript_heap::LARGE
+                } else {
+                    javascript_heap::BUFFER
+                },
+            };
+            let points = points.iter().map(point).collect();
+            self.javascript_heap = Some((Arc::clone(mapped), points));
+        }
         match &summary.v8 {
             Some(Ok(layout)) => {
                 self.v8 = Some(Arc::new(V8 {

@@ -97,16 +97,17 @@ impl Session {
 
     fn load(&self) -> Load {
         let run = |name| self.kernel.run_statistics(name);
-        let (entry, at_return, exit, free) = (
+        let (entry, at_return, exit, free, javascript) = (
             run(ProgramName::Entry),
             run(ProgramName::Return),
             run(ProgramName::Exit),
             run(ProgramName::Free),
+            run(ProgramName::JavascriptHeap),
         );
         Load {
-            entry_hits: entry.count + exit.count + free.count,
+            entry_hits: entry.count + exit.count + free.count + javascript.count,
             return_hits: at_return.count,
-            run_ns: entry.ns + at_return.ns + exit.ns + free.ns,
+            run_ns: entry.ns + at_return.ns + exit.ns + free.ns + javascript.ns,
             ..Load::default()
         }
     }

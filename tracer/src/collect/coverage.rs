@@ -63,7 +63,9 @@ fn look_at(
         if survey.found.allocators.is_empty() {
             return Err(no_allocator(target.pid, &survey.found));
         }
+        let unsampled = survey.found.unsampled_javascript();
         not_covered = survey.found.not_covered;
+        not_covered.extend(unsampled);
         Ok(names_of(&survey.found.allocators))
     });
     Coverage {

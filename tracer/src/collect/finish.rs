@@ -16,6 +16,7 @@ use super::{
     heap::report as heap,
     host::host,
     javascript::Javascript,
+    javascript_heap,
     losses::losses,
     mapped::{self as mappings, Measured},
     names::{Located, places},
@@ -141,6 +142,9 @@ pub fn report(
         };
         heap::of(heaps.known(), heaps_at_end, &ledger).map(|processes| Heaps { processes })
     });
+    let seconds = end.monotonic_ns.saturating_sub(session.start.monotonic_ns) as f64 / 1e9;
+    let lost = count_of(&counts, Counter::SampleWithoutStack);
+    let javascript = javascript_heap::of(&mut session, lost, seconds)?;
     let mut totals = Totals {
         footprint_bytes: live.values().map(|live| live.footprint).sum(),
         ..Totals::default()
@@ -177,7 +181,7 @@ pub fn report(
             end_utc: end.rfc3339(),
             start_monotonic_ns: session.start.monotonic_ns,
             end_monotonic_ns: end.monotonic_ns,
-            seconds: end.monotonic_ns.saturating_sub(session.start.monotonic_ns) as f64 / 1e9,
+            seconds,
             from_start: session.from_start,
         },
         processes: session
@@ -190,6 +194,7 @@ pub fn report(
         sites,
         mappings,
         heap: heap.transpose()?,
+        javascript,
         sockets,
         growth,
         verdicts: Vec::new(),

@@ -59,6 +59,7 @@ impl Session {
         }
         self.look_at_heaps();
         let status = self.look()?;
+        self.look_at_javascript_heaps(false);
         self.look_at_sockets();
         Ok(Some(status))
     }

@@ -15,6 +15,7 @@ mod growth;
 pub mod heap;
 mod host;
 mod javascript;
+mod javascript_heap;
 mod launch;
 mod look;
 mod losses;

@@ -18,6 +18,7 @@ use super::{
     growth,
     heap::{self, Heaps, report::AtEnd, traced},
     javascript::Javascript,
+    javascript_heap::JavascriptHeaps,
     mapped::{self, Watch, intervals::Origin},
     overhead::{ALWAYS_BYTES, Governor, Limit},
     sockets,
@@ -43,6 +44,8 @@ pub struct Options {
     pub mappings: bool,
     /// Whether the heaps are looked at too.
     pub heaps: bool,
+    /// Whether V8's heaps are looked at too, and who allocates in them.
+    pub javascript_heaps: bool,
     /// Whether the sockets are looked at too.
     pub sockets: bool,
     /// How stacks of senders are taken.
@@ -82,6 +85,8 @@ pub struct Session {
     pub(super) watch: Option<Watch>,
     /// The heaps, where they are looked at.
     pub(super) heaps: Option<Heaps>,
+    /// V8's heaps, where they are looked at.
+    pub(super) javascript_heaps: Option<JavascriptHeaps>,
     /// The sockets, where they are looked at.
     pub(super) sockets: Option<sockets::Sockets>,
     /// For the user, as it happens.
@@ -101,6 +106,8 @@ pub struct Session {
     pub(super) probed: HashSet<(u32, (u64, u64))>,
     /// The same of loaders.
     pub(super) loaders: HashSet<(u32, (u64, u64))>,
+    /// And of what has a V8 in it.
+    pub(super) javascript_probed: HashSet<(u32, (u64, u64))>,
     pub(super) survey: Option<Survey>,
     pub(super) statistics: Option<super::cost::Statistics>,
     pub(super) last: Option<(Instant, Counts)>,
@@ -168,6 +175,7 @@ impl Session {
             follow: Follow::new(options.follow),
             watch,
             heaps: options.heaps.then(Heaps::default),
+            javascript_heaps: options.javascript_heaps.then(JavascriptHeaps::default),
             sockets,
             news: Vec::new(),
             control: Control {
@@ -186,6 +194,7 @@ impl Session {
             findings,
             probed: HashSet::new(),
             loaders: HashSet::new(),
+            javascript_probed: HashSet::new(),
             statistics: None,
             last: None,
             peaks: HashMap::new(),
@@ -234,6 +243,7 @@ impl Session {
         self.follow_mapped(true)?;
         // At once: what the ledger says and what the heaps look like belong together.
         let heaps = self.look_at_heaps_last()?;
+        self.look_at_javascript_heaps(true);
         let mapped = match self.watch {
             Some(_) => self.spaces.iter().filter_map(mapped::measure).collect(),
             None => Vec::new(),

@@ -227,6 +227,7 @@ impl Session {
         for allocator in &survey.found.allocators {
             self.attach_allocator(allocator, pid)?;
         }
+        self.attach_javascript_heap(&survey.found, pid)?;
         self.attach_loader(&survey.found, pid)
     }
 

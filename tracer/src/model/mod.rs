@@ -7,6 +7,7 @@
 mod frame;
 pub mod growth;
 pub mod heap;
+pub mod javascript_heap;
 mod loss;
 mod mappings;
 mod process;

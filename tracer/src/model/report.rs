@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Counts, Loss, Mappings, Process, Site,
     growth::Growth,
+    javascript_heap::JavascriptHeaps,
     trace_heap::Heaps,
     trace_sockets::Sockets,
     verdict::{Place, Verdict},
@@ -51,6 +52,9 @@ pub struct Report {
     /// The heaps, unless they were not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heap: Option<Heaps>,
+    /// The JavaScript heaps, unless there are none or they were not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub javascript: Option<JavascriptHeaps>,
     /// The sockets, unless they were not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sockets: Option<Sockets>,

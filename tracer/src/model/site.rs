@@ -116,6 +116,8 @@ pub enum Source {
     Receive,
     Accept,
     Connect,
+    #[serde(rename = "js_heap")]
+    JavascriptHeap,
     /// A source of a newer memtrace.
     #[serde(other)]
     Unknown,
@@ -148,6 +150,7 @@ impl Source {
             Self::Receive => Kernel::Receive.name(),
             Self::Accept => Kernel::Accept.name(),
             Self::Connect => Kernel::Connect.name(),
+            Self::JavascriptHeap => Kernel::JavascriptHeap.name(),
             Self::Unknown => "unknown",
         }
     }
@@ -178,6 +181,7 @@ impl From<tracer_common::source::Source> for Source {
             Kernel::Receive => Self::Receive,
             Kernel::Accept => Self::Accept,
             Kernel::Connect => Self::Connect,
+            Kernel::JavascriptHeap => Self::JavascriptHeap,
         }
     }
 }

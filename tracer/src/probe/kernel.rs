@@ -321,11 +321,6 @@ impl Kernel {
         Ok(counts)
     }
 
-    /// Every site. While calls run, a read is approximate.
-    pub fn sites(&self, each: impl FnMut(&u64, &Site)) -> Result<(), ProbeError> {
-        self.read("SITES", each)
-    }
-
     /// Every live block. While calls run, a read is approximate.
     pub fn blocks(&self, each: impl FnMut(&BlockKey, &Block)) -> Result<(), ProbeError> {
         self.read("LEDGER", each)
@@ -347,7 +342,7 @@ impl Kernel {
         })
     }
 
-    fn read<K: aya::Pod, V: aya::Pod>(
+    pub(super) fn read<K: aya::Pod, V: aya::Pod>(
         &self,
         name: &'static str,
         each: impl FnMut(&K, &V),

@@ -18,6 +18,7 @@ mod perf;
 pub mod placement;
 mod programs;
 pub mod remote_memory;
+mod sites;
 pub mod sockets;
 mod sys;
 

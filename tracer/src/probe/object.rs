@@ -25,6 +25,8 @@ pub enum ProgramName {
     Exit,
     /// The entry of a function that frees.
     Free,
+    /// V8's allocation of JavaScript's objects.
+    JavascriptHeap,
     /// `_dl_debug_state` of the loader.
     Loader,
     /// Does nothing, at an entry.
@@ -39,11 +41,12 @@ pub enum ProgramName {
 
 impl ProgramName {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Entry,
         Self::Return,
         Self::Exit,
         Self::Free,
+        Self::JavascriptHeap,
         Self::Loader,
         Self::EmptyEntry,
         Self::EmptyReturn,
@@ -59,6 +62,7 @@ impl ProgramName {
             Self::Return => "allocator_return",
             Self::Exit => "allocator_exit",
             Self::Free => "allocator_free",
+            Self::JavascriptHeap => "javascript_allocation",
             Self::Loader => "loader_change",
             Self::EmptyEntry => "empty_entry",
             Self::EmptyReturn => "empty_return",
@@ -74,6 +78,12 @@ impl ProgramName {
             self,
             Self::Return | Self::EmptyReturn | Self::KernelStack | Self::ExactStack
         )
+    }
+
+    /// Whether it is of use with `bpf_loop` only: without names of functions.
+    #[must_use]
+    pub const fn needs_loop(self) -> bool {
+        matches!(self, Self::JavascriptHeap)
     }
 
     /// Whether no trace needs it.

@@ -71,7 +71,8 @@ impl Programs {
         }
         for name in ProgramName::ALL {
             // Its copies are loaded as they are needed.
-            if programs.key(name, 1).1 == 0 && !name.is_for_benchmarks() {
+            let is_of_use = !name.needs_loop() || rounds == Rounds::Loop;
+            if programs.key(name, 1).1 == 0 && !name.is_for_benchmarks() && is_of_use {
                 programs.get(name, 0)?;
             }
         }

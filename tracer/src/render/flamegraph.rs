@@ -79,6 +79,34 @@ pub fn write_mappings(report: &Report, to: impl Write) -> io::Result<()> {
     )
 }
 
+/// Writes the picture of what JavaScript functions were seen to allocate.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_javascript(report: &Report, to: impl Write) -> io::Result<()> {
+    let heaps = || report.javascript.iter().flat_map(|it| &it.processes);
+    let bytes = heaps()
+        .map(|it| it.allocated_bytes)
+        .fold(0, u64::saturating_add);
+    let frames = || heaps().flat_map(|it| &it.sites).flat_map(|it| &it.frames);
+    let picture = Picture {
+        title: title_of("JavaScript heap allocated by", report, &words::bytes(bytes)),
+        subtitle: subtitle(
+            report,
+            "sampled once an allocation buffer; collected or not",
+            frames(),
+        ),
+        empty: "No allocation in a JavaScript heap was seen.",
+    };
+    let colours = palette::colours(frames());
+    draw(
+        folded::javascript_stacks(report).collect(),
+        picture,
+        colours,
+        to,
+    )
+}
+
 /// Writes the picture of what is free and resident all the same: who pins it, and
 /// who freed it.
 ///

@@ -10,7 +10,7 @@ use std::{
     io::{self, Write},
 };
 
-use crate::model::{Frame, JAVASCRIPT, Level, Report, Site, Source};
+use crate::model::{Frame, JAVASCRIPT, Level, Report, Site, Source, javascript_heap::own_part};
 
 mod sockets;
 
@@ -44,6 +44,14 @@ pub fn write_mappings(report: &Report, to: &mut impl Write) -> io::Result<()> {
 /// Those of `to`.
 pub fn write_fragmentation(report: &Report, to: &mut impl Write) -> io::Result<()> {
     write_lines(fragmentation_stacks(report), to)
+}
+
+/// Writes what JavaScript functions were seen to allocate, with estimated bytes.
+///
+/// # Errors
+/// Those of `to`.
+pub fn write_javascript(report: &Report, to: &mut impl Write) -> io::Result<()> {
+    write_lines(javascript_stacks(report), to)
 }
 
 /// Writes the stacks of `sockets.svg`, with queued bytes.
@@ -88,6 +96,18 @@ pub(super) fn mapping_stacks(report: &Report) -> impl Iterator<Item = (String, u
                 let stack = stack(report, process.process, &site.frames, site.source);
                 (stack, site.extent.resident_bytes)
             })
+    })
+}
+
+/// Stack and estimated bytes of each site where V8 was seen to allocate.
+pub(super) fn javascript_stacks(report: &Report) -> impl Iterator<Item = (String, u64)> {
+    let heaps = report.javascript.iter().flat_map(|it| &it.processes);
+    heaps.flat_map(move |heap| {
+        heap.sites.iter().map(|site| {
+            let frames = own_part(&site.frames);
+            let stack = stack(report, heap.process, frames, Source::JavascriptHeap);
+            (stack, site.estimated_bytes)
+        })
     })
 }
 

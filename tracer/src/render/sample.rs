@@ -4,6 +4,7 @@
 mod any;
 mod growth;
 mod heap;
+mod javascript;
 mod sockets;
 
 use crate::model::{
@@ -12,6 +13,7 @@ use crate::model::{
 };
 
 pub use any::{any_report, any_text};
+pub use javascript::with_javascript;
 pub use sockets::{any_look, look};
 
 fn frame(function: &str, module: &str, offset: u64) -> Frame {
@@ -84,6 +86,7 @@ fn around(processes: Vec<Process>, sites: Vec<Site>, loss: Vec<Loss>) -> Report 
         sites,
         mappings: None,
         heap: None,
+        javascript: None,
         sockets: None,
         growth: Vec::new(),
         verdicts: Vec::new(),

@@ -10,6 +10,7 @@ use super::layout::{Ink, cut_end, ink, wrap};
 use super::{loss, names, words};
 
 mod heap;
+mod javascript_heap;
 mod mappings;
 mod site;
 mod sockets;
@@ -48,6 +49,7 @@ pub fn render(report: &Report, page: Page) -> String {
     sites(report, page, &mut lines);
     mappings::push(report, page, &mut lines);
     heap::push(report, page, &mut lines);
+    javascript_heap::push(report, page, &mut lines);
     sockets::push(report, page, &mut lines);
     lost(report, page, &mut lines);
     not_covered(report, page, &mut lines);

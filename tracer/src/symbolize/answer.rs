@@ -39,6 +39,19 @@ pub struct ObjectSummary {
     /// `None`: there is no V8 in it.
     #[serde(default)]
     pub v8: Option<Result<Box<Layout>, String>>,
+    /// Where the V8 in it tells how much its heap has allocated; empty where its symbols
+    /// do not say, `None`: there is no V8 in it.
+    #[serde(default)]
+    pub javascript_heap: Option<Vec<SamplingPoint>>,
+}
+
+/// A place where V8's allocation is sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SamplingPoint {
+    /// Offset in the file where the probe goes.
+    pub probe_offset: u64,
+    /// It is where single large objects come from; otherwise buffers for many.
+    pub is_large: bool,
 }
 
 /// A function of the allocator's interface.

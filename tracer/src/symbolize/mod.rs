@@ -21,7 +21,7 @@ pub mod unwind_table;
 pub mod v8;
 pub mod worker;
 
-pub use answer::{AllocatorFunction, ObjectSummary, PerfMapNames, Symbol};
+pub use answer::{AllocatorFunction, ObjectSummary, PerfMapNames, SamplingPoint, Symbol};
 pub use client::{FileWorker, FileWorkerError};
 pub use elf::allocator::{Interface, interface};
 pub use sandbox::SandboxError;

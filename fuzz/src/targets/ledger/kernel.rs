@@ -102,6 +102,7 @@ fn idle() -> ThreadCalls {
         suspended: Call::default(),
         inner_stack_pointer: 0,
         handed_on: 0,
+        large_object: 0,
         scratch: Site {
             allocated_blocks: 0,
             allocated_bytes: 0,

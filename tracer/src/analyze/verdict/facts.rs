@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Stacks that a verdict tells of.
-const STACKS: usize = 5;
+pub const STACKS: usize = 5;
 
 /// One process in a report.
 pub struct Facts<'a> {

@@ -5,6 +5,7 @@
 
 mod facts;
 mod free;
+mod javascript;
 mod leak;
 mod places;
 mod rise;
@@ -47,6 +48,7 @@ fn of(report: &Report, process: &Process) -> Vec<Verdict> {
     let has_stalled = found.iter().any(|it| it.kind == Kind::SendBuffer);
     found.extend(leak::judge(&facts, has_stalled));
     found.extend(rise::judge(&facts, &found));
+    javascript::step_back(&mut found);
     found.extend(free::judge(&facts));
     // A backlog explains the queues before it; then what surely is, and what is most.
     found.sort_by_key(|it| Reverse((it.kind == Kind::Backlog, it.confidence, it.bytes)));

@@ -1,14 +1,18 @@
 //! Places beside the allocator whose troughs rise: a language's heap, mappings,
 //! files and shared memory.
 
-use super::{Facts, facts::own_function, thresholds as limit, words};
+use super::{Facts, thresholds as limit, words};
 use crate::{
     analyze::growth::{grown, troughs},
     model::{
-        JAVASCRIPT, MappingKind, MappingSite,
+        MappingKind,
         verdict::{Confidence, Kind, PlaceName, Verdict},
     },
 };
+
+/// What else would explain that a heap grows.
+pub const COLLECTOR: &str =
+    "A collector that has not run within the window: its heap falls when it does.";
 
 pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
     let enough = limit::at_least(limit::RISE_BYTES, limit::RISE_PART, facts.resident);
@@ -28,22 +32,33 @@ pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
             .map(|it| it.bytes);
         other = other.saturating_sub(grown(&live, facts.seconds).max(leaked.sum()));
     }
-    if other >= enough && is_steady(facts, PlaceName::OtherAnonymous) {
-        verdicts.push(anonymous(facts, other));
+    // V8's own pages are known from more looks.
+    let javascript = facts.javascript_series();
+    if let Some(series) = &javascript {
+        let rise = grown(series, facts.seconds);
+        if rise >= enough && is_steady(series) {
+            verdicts.push(facts.javascript_verdict(rise, rate(facts, rise)));
+        }
+        other = other.saturating_sub(rise);
+    }
+    let is_steady_elsewhere = is_steady(facts.series(PlaceName::OtherAnonymous));
+    if other >= enough && is_steady_elsewhere {
+        verdicts.push(anonymous(facts, other, javascript.is_some()));
     }
     for (place, what) in [
         (PlaceName::Files, "pages of files"),
         (PlaceName::Shared, "shared memory"),
     ] {
         let rise = grown(facts.series(place), facts.seconds);
-        if rise >= enough && is_steady(facts, place) {
+        if rise >= enough && is_steady(facts.series(place)) {
             verdicts.push(mapped(facts, rise, what));
         }
     }
     verdicts
 }
 
-fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
+/// `is_beside`: V8's heap is not in it.
+fn anonymous(facts: &Facts<'_>, rise: u64, is_beside: bool) -> Verdict {
     let pool = facts.mapped(|site| site.pool.is_some());
     let in_pool = pool
         .iter()
@@ -58,18 +73,8 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
         );
         facts.verdict(kind, Confidence::Medium, rise, summary)
     };
-    let mut verdict = if facts.has_runtime("V8") {
-        let mut verdict = of(Kind::JsHeap, "The JS heap grows");
-        // Pages that a collection maps tell nothing of who filled them.
-        let is_script = |it: &MappingSite| {
-            let mut scripts = it.frames.iter().filter(|frame| frame.module == JAVASCRIPT);
-            it.kind == MappingKind::Anonymous && scripts.any(|it| own_function(it).is_some())
-        };
-        verdict.stacks = facts.stacks_of_mapped(&facts.mapped(is_script));
-        verdict.advice = vec![
-            "These functions made the heap grow; a heap snapshot tells what keeps the objects. --max-old-space-size bounds it.".to_owned(),
-        ];
-        verdict
+    let mut verdict = if facts.has_runtime("V8") && !is_beside {
+        return facts.javascript_verdict(rise, rate);
     } else if in_pool >= rise / 2 {
         let name = pool
             .first()
@@ -93,9 +98,7 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
     };
     verdict.bytes_per_second = rate;
     verdict.evidence = facts.drifts();
-    verdict.would_change = vec![
-        "A collector that has not run within the window: its heap falls when it does.".to_owned(),
-    ];
+    verdict.would_change = vec![COLLECTOR.to_owned()];
     verdict
 }
 
@@ -123,8 +126,7 @@ fn rate(facts: &Facts<'_>, rise: u64) -> f64 {
 
 /// Whether it rose in the second half about as it did in the first: what warms up
 /// comes to an end.
-fn is_steady(facts: &Facts<'_>, place: PlaceName) -> bool {
-    let series = facts.series(place);
+fn is_steady(series: &[(f64, u64)]) -> bool {
     let Some((first, last)) = series.first().zip(series.last()) else {
         return false;
     };

@@ -99,3 +99,72 @@ proptest! {
         }
     }
 }
+
+/// A JS heap that grows is told by V8's own pages, with the program's own functions by
+/// what they allocate, however they came to V8's allocator.
+#[test]
+fn a_javascript_heap_that_grows() {
+    let mut report = sample::with_javascript();
+    let process = report.processes[0].id;
+    report.growth = vec![Growth {
+        process,
+        runtime: Some("V8".to_owned()),
+        ..Growth::default()
+    }];
+    let verdict = &judge(&report)[0];
+    assert_eq!(verdict.kind, Kind::JsHeap);
+    assert!(
+        (60 * MIB..=90 * MIB).contains(&verdict.bytes),
+        "{}",
+        verdict.bytes
+    );
+    let stacks: Vec<(&str, u32)> = (verdict.stacks.iter())
+        .filter_map(|it| Some((it.frames[0].function.as_deref()?, (it.share * 100.0) as u32)))
+        .collect();
+    assert_eq!(stacks, [("keep", 66), ("format", 33)]);
+    // The same of a few samples only says nothing of shares.
+    if let Some(heaps) = &mut report.javascript {
+        heaps.processes[0].samples = 10;
+    }
+    assert_eq!(judge(&report)[0].stacks, []);
+}
+
+/// Of a heap that stays as it is nothing is said, however much is allocated in it.
+#[test]
+fn a_javascript_heap_that_only_churns() {
+    let mut report = sample::with_javascript();
+    if let Some(heaps) = &mut report.javascript {
+        for moment in &mut heaps.processes[0].timeline {
+            moment.old_bytes = 20 * MIB;
+        }
+    }
+    report.growth = vec![Growth {
+        process: report.processes[0].id,
+        runtime: Some("V8".to_owned()),
+        ..Growth::default()
+    }];
+    assert_eq!(kinds(&report), [Kind::Healthy]);
+}
+
+/// What V8 allocates for the pages of a heap that grows does not hide that; what node
+/// allocates does not step back.
+#[test]
+fn records_of_pages_are_no_leak_of_their_own() {
+    for (allocator, first) in [
+        (
+            "v8::internal::MemoryAllocator::AllocatePage()",
+            Kind::JsHeap,
+        ),
+        ("node::NodeArrayBufferAllocator::Allocate()", Kind::Leak),
+    ] {
+        let mut report = report([MIB; AGES]);
+        report.javascript = sample::with_javascript().javascript;
+        report.growth[0].runtime = Some("V8".to_owned());
+        for frame in &mut report.sites[0].frames {
+            frame.function = Some("operator new(unsigned long)".to_owned());
+        }
+        report.sites[0].frames.truncate(2);
+        report.sites[0].frames[1].function = Some(allocator.to_owned());
+        assert_eq!(kinds(&report)[0], first);
+    }
+}

@@ -23,6 +23,8 @@ pub enum Picture {
     Fragmentation,
     /// What was mapped and is resident.
     Mappings,
+    /// What JavaScript functions were seen to allocate.
+    Javascript,
     /// What is in the queues of sockets.
     Sockets,
 }

@@ -55,7 +55,12 @@ fn the_schema_is_a_schema() {
 #[test]
 fn reports_fit_the_schema() {
     let closed = closed(schema());
-    for report in [sample::small(), sample::troubled(), sample::empty()] {
+    for report in [
+        sample::small(),
+        sample::troubled(),
+        sample::empty(),
+        sample::with_javascript(),
+    ] {
         assert_eq!(complaints(&closed, &value(&report)), Vec::<String>::new());
     }
 }

@@ -5,7 +5,9 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use super::{around, growth::any_growth, heap::any_heap, sockets::any_sockets};
+use super::{
+    around, growth::any_growth, heap::any_heap, javascript::any_javascript, sockets::any_sockets,
+};
 use crate::analyze::verdict;
 use crate::model::{
     Beginning, Counts, Exit, Extent, Followed, Frame, Level, Loss, LossCause, MappingKind,
@@ -247,7 +249,7 @@ prop_compose! {
         (tool_version, kernel) in (any_text(), any_text()),
         (not_covered, notes) in (vec(any_text(), 0..3), vec(any_text(), 0..3)),
         (mappings, heap, sockets) in (of(any_mappings()), of(any_heap(any_text())), of(any_sockets())),
-        growth in vec(any_growth(any_text()), 0..3),
+        (growth, javascript) in (vec(any_growth(any_text()), 0..3), of(any_javascript())),
     ) -> Report {
         sites.sort_by_key(|site| std::cmp::Reverse(site.counts.live_bytes));
         let mut report = around(processes, sites, loss);
@@ -266,6 +268,7 @@ prop_compose! {
         report.mappings = mappings;
         report.heap = heap;
         report.sockets = sockets;
+        report.javascript = javascript;
         report.growth = growth;
         report.places = verdict::places(&report);
         report.verdicts = verdict::judge(&report);

@@ -268,3 +268,19 @@ proptest! {
         }
     }
 }
+
+/// The JavaScript heap is told with its functions, each once, and as an estimate.
+#[test]
+fn tells_javascript_heaps() {
+    let text = render(&sample::with_javascript(), PAGE);
+    for words in [
+        "JavaScript heap (V8):",
+        "127.0 MiB resident at the end (40.0 MiB at the start)",
+        "90.0 MiB allocated meanwhile, collected or not.",
+        "33.3%  ~  30.0 MiB  keep",
+        "16.7%  ~  15.0 MiB  format",
+        "2 samples of allocation without a stack are missing: 4.9 KiB.",
+    ] {
+        assert!(text.contains(words), "{words} is not in {text}");
+    }
+}

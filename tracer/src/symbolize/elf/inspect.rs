@@ -21,6 +21,8 @@ use crate::symbolize::{AllocatorFunction, ObjectSummary};
 
 /// How functions of V8's begin.
 const V8: &[u8] = b"_ZN2v8";
+/// `v8::V8::Initialize(int)`, which V8 defines and nothing that only uses it.
+const OWN_V8: &[u8] = b"_ZN2v82V810Initialize";
 /// SHA-512 would need 64; linkers write 20 or 16.
 const MAX_BUILD_ID_BYTES: usize = 64;
 const MAX_NOTES: usize = 256;
@@ -62,7 +64,7 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
     };
     let code = Code::of(&image)?;
     let mut is_glibc = dynamic.soname == Some(b"libc.so.6");
-    let (mut starts_programs, mut has_v8) = (false, false);
+    let (mut starts_programs, mut has_v8, mut is_v8) = (false, false, false);
     // Other objects reach a shared object's functions by `.dynsym` only; a
     // static program has no other than `.symtab`.
     for table in [Table::Dynamic, Table::Full] {
@@ -72,6 +74,7 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
                 continue;
             };
             has_v8 |= name.starts_with(V8);
+            is_v8 |= name.starts_with(OWN_V8);
             if summary.allocator_name.is_none() {
                 summary.allocator_name = marked_by(name).map(str::to_owned);
             }
@@ -103,7 +106,12 @@ pub fn inspect(bytes: &[u8]) -> Result<ObjectSummary, ElfError> {
         summary.allocator_name = Some("musl".to_owned());
     }
     if has_v8 {
-        summary.v8 = v8::layout(&image).map(|layout| layout.map(Box::new));
+        let looked = v8::look(&image);
+        summary.javascript_heap = looked.as_ref().map(|it| it.allocation.clone());
+        summary.v8 = looked.map(|it| it.layout.map(Box::new));
+    }
+    if is_v8 {
+        summary.javascript_heap.get_or_insert_default();
     }
     summary.soname = dynamic.soname.map(text::bounded);
     Ok(summary)
@@ -197,7 +205,7 @@ fn add_allocator_function(
 
 /// The function's bytes. Of one too long to be searched, a byte more than is
 /// searched, so that this shows; of one without a size, none.
-fn code<'data>(image: &Image<'data>, file_offset: u64, size: u64) -> &'data [u8] {
+pub(super) fn code<'data>(image: &Image<'data>, file_offset: u64, size: u64) -> &'data [u8] {
     let Ok(start) = usize::try_from(file_offset) else {
         return &[];
     };
