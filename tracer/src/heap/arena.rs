@@ -279,7 +279,8 @@ pub fn heaps<M: Memory>(
             && size.is_multiple_of(PAGE)
             && (PAGE..=heap_bytes).contains(&size)
             && before.is_multiple_of(heap_bytes)
-            && mappings.hold(start, end)
+            // Its beginning: it may have grown since the mappings were read.
+            && mappings.hold(start, start.saturating_add(PAGE))
             && heaps.iter().all(|it| it.start != start);
         if !is_heap {
             return Ok((heaps, false));
