@@ -21,7 +21,9 @@ function serve() {
   });
   io.listen(0);
   io.httpServer.once('listening', async () => {
-    const child = fork(__filename, ['clients', io.httpServer.address().port]);
+    // With an input of its own: this one's is the barrier.
+    const stdio = ['pipe', 'inherit', 'inherit', 'ipc'];
+    const child = fork(__filename, ['clients', io.httpServer.address().port], { stdio });
     const heard = () => new Promise((resolve) => child.once('message', resolve));
     await heard();
     ready();

@@ -52,7 +52,10 @@ fn trimmed(report: &Value) -> anyhow::Result<Value> {
         let process = growth["process"].clone();
         let rest = cut(&mut growth["sites"], SITES_GROWN);
         let ages = |site: &Value| site["survivors"].as_array().cloned().unwrap_or_default();
-        let left_out = rest.iter().flat_map(ages).chain([growth["left_out_bytes"].clone()]);
+        let left_out = rest
+            .iter()
+            .flat_map(ages)
+            .chain([growth["left_out_bytes"].clone()]);
         growth["left_out_bytes"] = sum(left_out)?.into();
         wanted.extend(ids(&process, &growth["sites"]));
     }
