@@ -53,9 +53,10 @@ suite() {
 # Programs with a known answer, a few of each kind: their verdicts. All of them take an
 # hour: `cargo xtask corpus`.
 corpus() {
+    [ -e "$rebuilt" ] || { echo "no rebuilt eBPF object, see above"; return 1; }
     local as_root=()
     [ "$(id -u)" = 0 ] || as_root=(sudo -E)
-    "${as_root[@]}" env "PATH=$PATH" MEMTRACE_BIN="$target/debug/memtrace" \
+    "${as_root[@]}" env "PATH=$PATH" MEMTRACE_EBPF_OBJECT="$rebuilt" MEMTRACE_BIN="$target/debug/memtrace" \
         cargo xtask corpus --live --seeds 1 --jobs 2
 }
 

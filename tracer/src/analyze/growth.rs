@@ -54,6 +54,23 @@ pub fn thirds(points: &[(f64, u64)]) -> [u64; 3] {
     [start, least(1.0, start), least(2.0, last.1)]
 }
 
+/// The same where the points are dense: between two of them the value is on the line, so
+/// that it does not matter when in a second a third begins.
+#[must_use]
+pub fn thirds_of_line(points: &[(f64, u64)]) -> [u64; 3] {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return [0; 3];
+    };
+    let third = (last.0 - first.0) / 3.0;
+    let between = [1.0, 2.0].map(|number| {
+        let seconds = first.0 + number * third;
+        (seconds, value_at(points, seconds) as u64)
+    });
+    let mut points: Vec<(f64, u64)> = points.iter().chain(&between).copied().collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    thirds(&points)
+}
+
 /// The first third's and the last's.
 #[must_use]
 pub fn troughs(points: &[(f64, u64)]) -> (u64, u64) {
@@ -223,6 +240,11 @@ mod tests {
             .collect();
         assert_eq!(grown(&rise, 30.0), 3000);
         assert_eq!(thirds(&rise), [0, 1000, 2000]);
+        // However few moments there are.
+        let few = [(0.0, 0), (9.0, 900), (13.0, 1300), (30.0, 3000)];
+        assert_eq!(thirds(&few), [0, 1300, 3000]);
+        assert_eq!(thirds_of_line(&few), [0, 1000, 2000]);
+        assert_eq!(thirds_of_line(&rise), thirds(&rise));
         let toothed: Vec<(f64, u64)> = (rise.iter())
             .map(|it| (it.0, it.1 + (it.0 as u64 % 3) * 500))
             .collect();

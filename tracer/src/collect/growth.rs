@@ -7,7 +7,7 @@ use tracer_common::site::Site as KernelSite;
 
 use super::{clock::Moment, space::Space, timeline::Timeline};
 use crate::{
-    analyze::growth::{line, thirds},
+    analyze::growth::{line, thirds_of_line},
     model::growth::{AGES, BYTES_MAX, Growth, Resident, SiteGrowth},
 };
 
@@ -205,7 +205,7 @@ fn runtime(space: &Space) -> Option<&'static str> {
 fn add(of_site: &mut SiteGrowth, site: &AtEnd<'_>, moments: &[(f32, u64)], live: u64) {
     site.site_id.clone_into(&mut of_site.site_id);
     let points: Vec<(f64, u64)> = moments.iter().map(|it| (f64::from(it.0), it.1)).collect();
-    let [first, middle, last] = thirds(&points);
+    let [first, middle, last] = thirds_of_line(&points);
     let values: Vec<(f64, f64)> = points.iter().map(|it| (it.0, it.1 as f64)).collect();
     let line = line(&values);
     of_site.first_trough_bytes = of_site
