@@ -50,6 +50,16 @@ suite() {
         cargo test --locked --quiet --package tests -- --test-threads=2
 }
 
+# Programs with a known answer, a few of each kind: their verdicts. All of them take an
+# hour: `cargo xtask corpus`.
+corpus() {
+    [ -e "$rebuilt" ] || { echo "no rebuilt eBPF object, see above"; return 1; }
+    local as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo -E)
+    "${as_root[@]}" env "PATH=$PATH" MEMTRACE_EBPF_OBJECT="$rebuilt" MEMTRACE_BIN="$target/debug/memtrace" \
+        cargo xtask corpus --live --seeds 1 --jobs 2
+}
+
 # on_kernel SERIES PREEMPT OBJECT TEST…: tests of the suite in QEMU, with the
 # programs that the host's run of the suite built.
 on_kernel() {
@@ -108,6 +118,7 @@ step "unit and property tests" unit_tests
 [ -d fuzz ] && step "fuzz targets" fuzz
 step "suite: build" suite_build
 step "suite: real programs under real eBPF" suite
+step "corpus: verdicts on programs with a known answer" corpus
 step "Linux 5.10: load, attach, count" without_sockets 5.10 "" "$rebuilt" "${oldest_tests[@]}"
 begin without_sockets 6.1 "" "$rebuilt" "${ledger_tests[@]}"
 step "Linux 6.12, preempt=full: stacks stay whole" without_sockets 6.12 full "$rebuilt" preemption

@@ -54,6 +54,23 @@ pub fn thirds(points: &[(f64, u64)]) -> [u64; 3] {
     [start, least(1.0, start), least(2.0, last.1)]
 }
 
+/// The same where the points are dense: between two of them the value is on the line, so
+/// that it does not matter when in a second a third begins.
+#[must_use]
+pub fn thirds_of_line(points: &[(f64, u64)]) -> [u64; 3] {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return [0; 3];
+    };
+    let third = (last.0 - first.0) / 3.0;
+    let between = [1.0, 2.0].map(|number| {
+        let seconds = first.0 + number * third;
+        (seconds, value_at(points, seconds) as u64)
+    });
+    let mut points: Vec<(f64, u64)> = points.iter().chain(&between).copied().collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    thirds(&points)
+}
+
 /// The first third's and the last's.
 #[must_use]
 pub fn troughs(points: &[(f64, u64)]) -> (u64, u64) {
@@ -82,6 +99,42 @@ pub fn grown(points: &[(f64, u64)], seconds: f64) -> u64 {
     };
     // What was not looked at grew as the rest did, if it is little.
     (grown * (seconds / spanned).clamp(1.0, 1.2)) as u64
+}
+
+/// Parts into which a rise is divided to see whether it was one step.
+const STEPS: u32 = 8;
+
+/// The part of a rise that came within the quarter of the time in which it rose most:
+/// a quarter of what rises in a straight line, all of what comes in one step.
+#[must_use]
+pub fn steepest_part(points: &[(f64, u64)]) -> f64 {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return 0.0;
+    };
+    let rise = last.1 as f64 - first.1 as f64;
+    if rise <= 0.0 {
+        return 0.0;
+    }
+    let step = (last.0 - first.0) / f64::from(STEPS);
+    let values: Vec<f64> = (0..=STEPS)
+        .map(|number| value_at(points, first.0 + f64::from(number) * step))
+        .collect();
+    let most = values
+        .windows(3)
+        .map(|it| it[2] - it[0])
+        .fold(0.0, f64::max);
+    most / rise
+}
+
+/// Between two points on a straight line.
+fn value_at(points: &[(f64, u64)], seconds: f64) -> f64 {
+    let behind = points.partition_point(|it| it.0 < seconds);
+    let before = points.get(behind.saturating_sub(1));
+    let (Some(before), Some(after)) = (before, points.get(behind).or(points.last())) else {
+        return 0.0;
+    };
+    let part = (seconds - before.0) / (after.0 - before.0).max(f64::EPSILON);
+    before.1 as f64 + (after.1 as f64 - before.1 as f64) * part.clamp(0.0, 1.0)
 }
 
 /// In which eighth of a window something happened.
@@ -161,6 +214,24 @@ mod tests {
         assert_eq!(grown(&saw, 60.0), 0);
     }
 
+    /// A step comes within a quarter of the time wherever it is and however few moments
+    /// there are; a line does not, and what falls has none.
+    #[test]
+    fn a_step_is_no_line() {
+        let line: Vec<(f64, u64)> = (0..=30_u32)
+            .map(|x| (f64::from(x), u64::from(x) * 100))
+            .collect();
+        assert!((steepest_part(&line) - 0.25).abs() < 0.01);
+        for at in 1..30 {
+            let step = |x: u32| (f64::from(x), if x < at { 7 } else { 900 });
+            let step: Vec<(f64, u64)> = (0..=30).map(step).collect();
+            assert!(steepest_part(&step) > 0.99, "{at}");
+        }
+        assert!((steepest_part(&[(0.0, 0), (9.0, 90)]) - 0.25).abs() < 0.01);
+        assert_eq!(steepest_part(&[(0.0, 9), (9.0, 0)]), 0.0);
+        assert_eq!(steepest_part(&[]), 0.0);
+    }
+
     /// A straight rise grows from end to end; with teeth, as its troughs do.
     #[test]
     fn a_rise_grows_by_all_of_it() {
@@ -169,6 +240,11 @@ mod tests {
             .collect();
         assert_eq!(grown(&rise, 30.0), 3000);
         assert_eq!(thirds(&rise), [0, 1000, 2000]);
+        // However few moments there are.
+        let few = [(0.0, 0), (9.0, 900), (13.0, 1300), (30.0, 3000)];
+        assert_eq!(thirds(&few), [0, 1300, 3000]);
+        assert_eq!(thirds_of_line(&few), [0, 1000, 2000]);
+        assert_eq!(thirds_of_line(&rise), thirds(&rise));
         let toothed: Vec<(f64, u64)> = (rise.iter())
             .map(|it| (it.0, it.1 + (it.0 as u64 % 3) * 500))
             .collect();

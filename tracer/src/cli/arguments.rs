@@ -3,6 +3,7 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+use procfs::Current as _;
 
 use crate::{
     collect::{Limit, Options, sockets},
@@ -122,9 +123,10 @@ pub struct Trace {
     /// Most live blocks to keep; each takes some 100 bytes of kernel memory.
     #[arg(long, value_name = "N", default_value_t = Limits::default().blocks, value_parser = clap::value_parser!(u32).range(1..=1 << 28))]
     pub max_blocks: u32,
-    /// Most different stacks to keep; each takes 2 KiB of kernel memory.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().sites, value_parser = clap::value_parser!(u32).range(1..=1 << 22))]
-    pub max_sites: u32,
+    /// Most different stacks to keep; each takes 2 KiB of kernel memory. Without it
+    /// 65,536 to 262,144, as a sixteenth of the available memory has room for.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 22))]
+    pub max_sites: Option<u32>,
     /// Most memory for unwind tables, in MiB of kernel memory; what does not fit
     /// is told, and stacks through it are approximate.
     #[arg(long, value_name = "MIB", default_value_t = UNWIND_MIB, value_parser = clap::value_parser!(u32).range(1..=2048))]
@@ -158,7 +160,9 @@ impl Trace {
         let default = Limits::default();
         let limits = Limits {
             blocks: self.max_blocks,
-            sites: self.max_sites,
+            sites: self
+                .max_sites
+                .unwrap_or_else(|| Limits::sites_of(available_bytes())),
             processes: if follow {
                 PROCESSES_FOLLOWED
             } else {
@@ -178,6 +182,12 @@ impl Trace {
             socket_probes: self.socket_probes.choice(),
         }
     }
+}
+
+/// Memory that is available; 0 where /proc does not tell.
+fn available_bytes() -> u64 {
+    let memory = procfs::Meminfo::current();
+    memory.ok().and_then(|it| it.mem_available).unwrap_or(0)
 }
 
 /// In debug builds if `MEMTRACE_NO_SOCKETS` is set: an emulated kernel takes seconds at

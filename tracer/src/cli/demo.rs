@@ -23,7 +23,7 @@ pub fn run(arguments: &arguments::Demo, printer: &Printer) -> anyhow::Result<Exi
         duration: Some(arguments.duration),
         output: arguments.output.clone(),
         max_blocks: crate::probe::Limits::default().blocks,
-        max_sites: crate::probe::Limits::default().sites,
+        max_sites: None,
         unwind_memory: crate::probe::UNWIND_MIB,
         no_mappings: false,
         no_heap: false,

@@ -7,21 +7,32 @@ use tracer_common::site::Site as KernelSite;
 
 use super::{clock::Moment, space::Space, timeline::Timeline};
 use crate::{
-    analyze::growth::{line, thirds},
+    analyze::growth::{line, thirds_of_line},
     model::growth::{AGES, BYTES_MAX, Growth, Resident, SiteGrowth},
 };
 
-/// Sites whose live bytes are followed: the first to reach so many bytes.
-const SITES_MAX: usize = 2048;
-/// See there.
+/// Sites whose live bytes are followed; when they are so many, the smaller half goes.
+const SITES_MAX: usize = 4096;
+/// What a site has to hold to be followed, as long as there is room.
 const SITE_BYTES_MIN: u64 = 1024;
 
 /// What is known of the growth of a trace's processes.
-#[derive(Default)]
 pub struct Following {
     residents: HashMap<u32, Timeline<Resident>>,
     /// By the kernel's key: seconds and live bytes.
     sites: HashMap<u64, Timeline<(f32, u64)>>,
+    /// What a site has to hold to be followed from now on.
+    least_bytes: u64,
+}
+
+impl Default for Following {
+    fn default() -> Self {
+        Self {
+            residents: HashMap::new(),
+            sites: HashMap::new(),
+            least_bytes: SITE_BYTES_MIN,
+        }
+    }
 }
 
 /// The live bytes of one moment, while they are being read.
@@ -43,6 +54,18 @@ impl Following {
             live: HashMap::new(),
         }
     }
+
+    /// Follows a site no longer that holds less than half of them do: a process that
+    /// starts makes thousands, and what grows is to have room behind it.
+    fn make_room(&mut self) {
+        let held = |it: &Timeline<(f32, u64)>| it.newest().map_or(0, |(_, bytes)| bytes);
+        let mut bytes: Vec<u64> = self.sites.values().map(held).collect();
+        let middle = bytes.len() / 2;
+        let (_, median, _) = bytes.select_nth_unstable(middle);
+        self.least_bytes = median.saturating_add(1).max(SITE_BYTES_MIN);
+        let least = self.least_bytes;
+        self.sites.retain(|_, it| held(it) >= least);
+    }
 }
 
 impl Reading<'_> {
@@ -50,11 +73,15 @@ impl Reading<'_> {
     pub fn site(&mut self, key: u64, site: &KernelSite, live_bytes: u64) {
         let space = self.live.entry(site.identity.space).or_default();
         *space = space.saturating_add(live_bytes);
-        let sites = &mut self.following.sites;
-        let has_room = live_bytes >= SITE_BYTES_MIN && sites.len() < SITES_MAX;
-        if has_room || sites.contains_key(&key) {
-            let timeline = sites.entry(key).or_default();
-            timeline.add((self.seconds as f32, live_bytes));
+        let following = &mut *self.following;
+        let moment = (self.seconds as f32, live_bytes);
+        if let Some(timeline) = following.sites.get_mut(&key) {
+            timeline.add(moment);
+        } else if live_bytes >= following.least_bytes {
+            if following.sites.len() >= SITES_MAX {
+                following.make_room();
+            }
+            following.sites.entry(key).or_default().add(moment);
         }
     }
 
@@ -178,7 +205,7 @@ fn runtime(space: &Space) -> Option<&'static str> {
 fn add(of_site: &mut SiteGrowth, site: &AtEnd<'_>, moments: &[(f32, u64)], live: u64) {
     site.site_id.clone_into(&mut of_site.site_id);
     let points: Vec<(f64, u64)> = moments.iter().map(|it| (f64::from(it.0), it.1)).collect();
-    let [first, middle, last] = thirds(&points);
+    let [first, middle, last] = thirds_of_line(&points);
     let values: Vec<(f64, f64)> = points.iter().map(|it| (it.0, it.1 as f64)).collect();
     let line = line(&values);
     of_site.first_trough_bytes = of_site

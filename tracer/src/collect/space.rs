@@ -25,6 +25,7 @@ use crate::{
 pub(super) const TABLE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why JavaScript functions have no names before Linux 5.17.
+const SITES_FULL: &str = "The site table was full when a process came: of its calls those without a stack of their own are not recorded, but counted as lost (raise --max-sites).";
 const NO_LOOP: &str = "This kernel has no bpf_loop (Linux 5.17): JavaScript functions have names only where a perf map tells them.";
 
 /// One address space under trace.
@@ -217,7 +218,9 @@ impl Session {
         if let Some(reason) = unnamed.or_else(|| survey.found.unknown_v8.clone()) {
             self.note_once(reason);
         }
-        self.kernel.add_site_without_stack(id)?;
+        if !self.kernel.add_site_without_stack(id)? {
+            self.note_once(SITES_FULL.to_owned());
+        }
         self.next_space += 1;
         Ok(id)
     }

@@ -31,6 +31,11 @@ impl<T: Copy> Timeline<T> {
         self.moments.iter().chain(&self.newest).copied().collect()
     }
 
+    /// The newest moment.
+    pub fn newest(&self) -> Option<T> {
+        self.newest.or_else(|| self.moments.last().copied())
+    }
+
     /// Adds the next one.
     pub fn add(&mut self, moment: T) {
         let is_kept = self.seen.is_multiple_of(self.one_of);

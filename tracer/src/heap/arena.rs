@@ -17,6 +17,8 @@ const BINS: usize = 127;
 /// all the time changes them while they are looked at. Nothing else in a library's
 /// data has a hundred pairs that do.
 const BINS_BROKEN_MAX: usize = 27;
+/// `NONCONTIGUOUS_BIT` of an arena's flags.
+pub const NOT_CONTIGUOUS: u32 = 2;
 /// How often a bin is looked at.
 const BIN_TRIES: u32 = 5;
 /// Largest data segment that is searched: a static program's.
@@ -76,6 +78,17 @@ pub struct Parameters {
     pub cached_chunks: u64,
 }
 
+/// Up to where the main arena has `brk`'s memory.
+#[must_use]
+pub fn break_end(arena: &Arena, parameters: Option<&Parameters>) -> u64 {
+    let start = parameters.map_or(0, |it| it.heap_start);
+    let top = (arena.top | (PAGE - 1)).saturating_add(1);
+    if start == 0 || arena.flags & NOT_CONTIGUOUS != 0 {
+        return top;
+    }
+    start.saturating_add(arena.system_bytes).max(top)
+}
+
 /// Finds the main arena in the library's data.
 pub fn find_main<M: Memory>(
     memory: &mut M,
@@ -84,6 +97,7 @@ pub fn find_main<M: Memory>(
 ) -> Result<Arena, WalkError> {
     let mut unused = false;
     let mut found: Option<Arena> = None;
+    let room = mappings.break_room();
     for library in mappings.of(Kind::Library) {
         let data = data_of(memory, library.start, library.end)?;
         let behind = (data.len() + 1).saturating_sub(layout.arena.bytes as usize);
@@ -95,7 +109,9 @@ pub fn find_main<M: Memory>(
             unused |= word(layout.arena.next) == address
                 && word(layout.arena.next + 0x10) == 1
                 && word(layout.arena.system_mem) == 0;
-            if !looks_like_state(&word, layout) || mappings.at(top).is_none() {
+            if !looks_like_state(&word, layout)
+                || mappings.at(top).is_none() && !room.contains(&top)
+            {
                 continue;
             }
             let candidate = read(memory, layout, address, true)?;
@@ -279,7 +295,8 @@ pub fn heaps<M: Memory>(
             && size.is_multiple_of(PAGE)
             && (PAGE..=heap_bytes).contains(&size)
             && before.is_multiple_of(heap_bytes)
-            && mappings.hold(start, end)
+            // Its beginning: it may have grown since the mappings were read.
+            && mappings.hold(start, start.saturating_add(PAGE))
             && heaps.iter().all(|it| it.start != start);
         if !is_heap {
             return Ok((heaps, false));

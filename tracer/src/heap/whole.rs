@@ -5,7 +5,7 @@ mod segments;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    arena::{self, Arena, Heap, Parameters},
+    arena::{self, Arena, Heap, NOT_CONTIGUOUS, Parameters},
     layout::{Layout, UnknownVersion, Version},
     lists::{Cached, Candidate, Words, cached_chunks, fast_chunks},
     mapped,
@@ -24,8 +24,6 @@ use crate::model::heap as model;
 const FOLLOWED_READS: usize = 2048;
 /// Bins that may be in the middle of a change.
 const BINS_CHANGING: u64 = 2;
-/// `NONCONTIGUOUS_BIT` of an arena's flags.
-const NOT_CONTIGUOUS: u32 = 2;
 
 /// Why there is no heap to tell of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -79,9 +77,10 @@ pub fn walk_and_tell_pages<M: Memory>(
     let layout = Layout::of(version)?;
     let main = arena::find_main(memory, &layout, mappings)?;
     let parameters = arena::find_parameters(memory, &layout, mappings)?;
+    let mappings = mappings.with_break_to(arena::break_end(&main, parameters.as_ref()));
     let mut whole = Whole {
         layout,
-        mappings,
+        mappings: &mappings,
         parameters: parameters.unwrap_or_default(),
         quality: model::Quality {
             has_no_parameters: parameters.is_none(),

@@ -247,8 +247,9 @@ impl Kernel {
             .map_err(|error| map_error("TABLE_USES", &error))
     }
 
-    /// Adds the site of what will have no stack in this address space.
-    pub fn add_site_without_stack(&mut self, space: u32) -> Result<(), ProbeError> {
+    /// Adds the site of what will have no stack in this address space; false: the table
+    /// is full, and such calls will be counted as lost.
+    pub fn add_site_without_stack(&mut self, space: u32) -> Result<bool, ProbeError> {
         let identity = SiteIdentity {
             space,
             ..SiteIdentity::default()
@@ -258,8 +259,16 @@ impl Kernel {
             ..no_site()
         };
         let mut map: HashMap<_, u64, Site> = self.map_mut("SITES")?;
-        map.insert(site::without_stack(space), site, 0)
-            .map_err(|error| map_error("SITES", &error))
+        match map.insert(site::without_stack(space), site, 0) {
+            Ok(()) => Ok(true),
+            // What a hash map says that has all the entries it may have.
+            Err(MapError::SyscallError(error))
+                if error.io_error.raw_os_error() == Some(libc::E2BIG) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(map_error("SITES", &error)),
+        }
     }
 
     /// Names a thread group as target.

@@ -7,7 +7,7 @@ use tracer_common::unwind::code::Chunk;
 pub struct Limits {
     /// Live blocks (96 bytes of kernel memory each, plus 8 to 16 a bucket).
     pub blocks: u32,
-    /// Sites (2 KiB each).
+    /// Sites (2 KiB each, and 16 bytes for each that there may be).
     pub sites: u32,
     /// Threads (2 KiB each).
     pub threads: u32,
@@ -21,6 +21,13 @@ pub struct Limits {
 /// The unwind tables' memory if nothing is asked for. A node process takes 1.8
 /// MiB of it, LLVM's library 5.
 pub const UNWIND_MIB: u32 = 8;
+
+/// Sites at most if nothing is asked for: a node process makes some 10,000 as it starts.
+const SITES: std::ops::RangeInclusive<u32> = 1 << 16..=1 << 18;
+/// What one takes.
+const SITE_BYTES: u64 = 2 << 10;
+/// Of the memory that is available, what they may take where it is short.
+const SITES_PART: u64 = 16;
 
 /// How much the unwind tables may take. The kernel reserves it at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +54,40 @@ impl UnwindLimits {
     }
 }
 
+impl Limits {
+    /// Sites at most where so many bytes of memory are available (`MemAvailable` of
+    /// /proc/meminfo): the kernel takes it only as they come.
+    #[must_use]
+    pub fn sites_of(available_bytes: u64) -> u32 {
+        let sites = available_bytes / SITES_PART / SITE_BYTES;
+        u32::try_from(sites)
+            .unwrap_or(u32::MAX)
+            .clamp(*SITES.start(), *SITES.end())
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             blocks: 4 << 20,
-            sites: 1 << 16,
+            sites: *SITES.start(),
             threads: 1 << 16,
             processes: 256,
             unwind: UnwindLimits::of_bytes(u64::from(UNWIND_MIB) << 20),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A large host has room for many processes' stacks, a small one loses none of what
+    /// it had, and none gives more than a sixteenth and that.
+    #[test]
+    fn sites_by_memory() {
+        assert_eq!(Limits::sites_of(0), 1 << 16);
+        assert_eq!(Limits::sites_of(4 << 30), 1 << 17);
+        assert_eq!(Limits::sites_of(u64::MAX), 1 << 18);
     }
 }

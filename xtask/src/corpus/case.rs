@@ -130,6 +130,9 @@ pub struct Case {
     /// Not beside others: sockets of the whole host matter to it, or it wants the processors.
     #[serde(default)]
     pub alone: bool,
+    /// Among the few that CI runs.
+    #[serde(default)]
+    pub live: bool,
     /// The first verdicts, in this order.
     pub expected: Vec<Kind>,
     /// What may follow them.
@@ -231,6 +234,20 @@ mod tests {
             }
             assert!(case.seconds <= 60, "{}", case.name);
         }
+    }
+
+    /// What CI runs has every way in which memory grows, healthy programs too, and is short:
+    /// two minutes and a half of windows, a third of them beside another.
+    #[test]
+    fn the_live_ones_are_few() {
+        let cases = read(&scenarios().join("cases.toml")).unwrap();
+        let live: Vec<_> = cases.iter().filter(|case| case.live).collect();
+        let kinds: BTreeSet<Kind> = live.iter().map(|case| case.expected[0]).collect();
+        assert!(kinds.len() >= 7, "{kinds:?}");
+        assert!(kinds.contains(&Kind::Healthy) && kinds.contains(&Kind::JsHeap));
+        let seconds: u32 = live.iter().map(|case| case.seconds).sum();
+        assert!(seconds <= 190, "{seconds}");
+        assert!(live.iter().all(|case| !case.needs.contains(&Need::Npm)));
     }
 
     /// The parts are all of the cases, each once.

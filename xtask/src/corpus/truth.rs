@@ -1,5 +1,7 @@
 //! What a scenario tells of itself: lines of JSON, each with a time and counters.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use serde_json::Value;
 
@@ -34,6 +36,25 @@ impl Truth {
             .filter(before)
             .filter_map(|line| line["pid"].as_u64())
             .next_back()
+    }
+
+    /// The lines that tell of a window: those beside its ends, of the process whose truth
+    /// it was at its end.
+    pub fn around(&self, start_ns: u64, end_ns: u64) -> Vec<&Value> {
+        let pid = self.pid_at(end_ns);
+        let mut wanted = BTreeSet::new();
+        // Those without a process are another's that tells.
+        for pid in [pid, None] {
+            let own = |(_, line): &(usize, &Value)| line["pid"].as_u64() == pid;
+            let own: Vec<_> = self.0.iter().enumerate().filter(own).collect();
+            for ns in [start_ns, end_ns] {
+                let is_before = |line: &Value| line["ns"].as_u64().is_some_and(|it| it < ns);
+                let behind = own.partition_point(|(_, line)| is_before(line));
+                let beside = [behind.saturating_sub(1), behind];
+                wanted.extend(beside.iter().filter_map(|it| Some(own.get(*it)?.0)));
+            }
+        }
+        wanted.iter().filter_map(|it| self.0.get(*it)).collect()
     }
 
     /// By how much it rose between two times, ns. A process that came later began with what its first line tells.
@@ -109,6 +130,22 @@ mod tests {
                 )
                 .is_err()
         );
+    }
+
+    /// What is kept of a truth says the same of its window.
+    #[test]
+    fn enough_around() {
+        let line = |ns: u64| format!("{{\"ns\":{ns},\"pid\":7,\"leaked\":{}}}\n", ns * ns);
+        let text: String = (0..100).map(|it| line(it * 10)).collect();
+        let truth = Truth::parse(&text).unwrap();
+        for (start, end) in [(105, 905), (100, 900), (0, 5), (3, 5000)] {
+            let kept = truth.around(start, end);
+            assert!(kept.len() <= 4);
+            let kept: String = kept.iter().map(|it| format!("{it}\n")).collect();
+            let kept = Truth::parse(&kept).unwrap();
+            let rise = |truth: &Truth| truth.rise(&leaked(), start, end).unwrap();
+            assert_eq!(rise(&truth), rise(&kept), "{start} to {end}");
+        }
     }
 
     /// After a restart the truth is the new process's, and lines without a process are anyone's.

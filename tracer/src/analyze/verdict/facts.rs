@@ -28,7 +28,7 @@ pub struct Facts<'a> {
     pub growth: &'a Growth,
     pub heap: Option<&'a ProcessHeap>,
     pub places: BTreeMap<PlaceName, Series>,
-    /// Length of the window.
+    /// Length of the window, or for how long a process was seen that came within it.
     pub seconds: f64,
     /// Resident set at the end.
     pub resident: u64,
@@ -47,7 +47,7 @@ impl<'a> Facts<'a> {
             growth,
             heap: heaps.into_iter().find(|heap| heap.process == process.id),
             places: series(report, process),
-            seconds: report.window.seconds,
+            seconds: seen_seconds(report.window.seconds, growth),
             resident: resident.into_iter().fold(0, u64::saturating_add),
         })
     }
@@ -61,7 +61,7 @@ impl<'a> Facts<'a> {
         troughs(self.series(place))
     }
 
-    /// Whether the heap was walked, and is the only one: allocator and other memory are
+    /// Whether the heap was walked all the time, and is the only one: allocator and other memory are
     /// apart then.
     pub fn is_walked(&self) -> bool {
         let allocator = &self.process.allocator;
@@ -225,6 +225,16 @@ impl<'a> Facts<'a> {
             .take(STACKS)
             .map(|it| stack(it.bytes, whole, it.frames.clone()))
             .collect()
+    }
+}
+
+/// The window, but for what was before the process came.
+fn seen_seconds(window: f64, growth: &Growth) -> f64 {
+    let came = growth.timeline.first().map_or(0.0, |it| it.seconds);
+    if came > limit::CAME_LATE_SECONDS {
+        (window - came).max(0.0)
+    } else {
+        window
     }
 }
 

@@ -3,7 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::{Facts, facts::own_function, thresholds as limit, words};
+use super::{
+    Facts,
+    facts::{STACKS, own_function},
+    thresholds as limit, words,
+};
 use crate::{
     analyze::growth::{Survival, survival},
     model::{
@@ -244,8 +248,25 @@ fn evidence(sites: &[Grown<'_>], bytes: u64) -> Vec<String> {
 
 fn stacks(facts: &Facts<'_>, sites: &[Grown<'_>], bytes: u64) -> Vec<VerdictStack> {
     let whole = bytes.max(sum(sites));
-    let sites: Vec<(&str, u64)> = (sites.iter())
+    let (told, rest) = sites.split_at(sites.len().min(STACKS));
+    let mut told: Vec<&Grown<'_>> = told.iter().collect();
+    // Threads of a runtime have no script in their stacks: who made them work grows beside.
+    if facts.has_runtime("V8")
+        && !told.iter().any(|it| is_of_scripts(facts, it))
+        && let Some(beside) = rest.iter().find(|it| is_of_scripts(facts, it))
+    {
+        told.truncate(STACKS - 1);
+        told.push(beside);
+    }
+    let sites: Vec<(&str, u64)> = (told.iter())
         .map(|it| (it.site.site_id.as_str(), it.survival.lasting_bytes))
         .collect();
     facts.stacks_of(&sites, whole)
+}
+
+/// Whether a function of the program's own scripts is in its stack.
+fn is_of_scripts(facts: &Facts<'_>, grown: &Grown<'_>) -> bool {
+    let frames = facts.frames_of(&grown.site.site_id).unwrap_or_default();
+    let mut scripts = frames.iter().filter(|it| it.module == JAVASCRIPT);
+    scripts.any(|it| own_function(it).is_some())
 }

@@ -50,8 +50,10 @@ fn of(report: &Report, process: &Process) -> Vec<Verdict> {
     found.extend(rise::judge(&facts, &found));
     javascript::step_back(&mut found);
     found.extend(free::judge(&facts));
-    // A backlog explains the queues before it; then what surely is, and what is most.
-    found.sort_by_key(|it| Reverse((it.kind == Kind::Backlog, it.confidence, it.bytes)));
+    // A backlog explains the queues before it; then what surely is, and what will be most
+    // when the same time has passed again.
+    let then = |it: &Verdict| it.bytes as f64 + it.bytes_per_second.max(0.0) * facts.seconds;
+    found.sort_by_key(|it| Reverse((it.kind == Kind::Backlog, it.confidence, then(it) as u64)));
     if found.is_empty() {
         found.push(facts.nothing());
     }

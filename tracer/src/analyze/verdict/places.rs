@@ -2,15 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use super::super::growth::troughs;
+use super::{super::growth::troughs, thresholds as limit};
 use crate::model::{
     Process, Report,
-    growth::BYTES_MAX,
+    growth::{BYTES_MAX, Growth},
+    trace_heap::Moment,
     verdict::{Place, PlaceName},
 };
 
 /// Seconds and bytes.
 pub type Series = Vec<(f64, u64)>;
+
+/// Whether looks at the heap span the time in which the process was seen: one that came
+/// late may have been looked at once.
+fn is_throughout(walked: &[Moment], growth: &Growth) -> bool {
+    let span = |first: Option<f64>, last: Option<f64>| match (first, last) {
+        (Some(first), Some(last)) => last - first,
+        _ => 0.0,
+    };
+    let seen = &growth.timeline;
+    let seen = span(
+        seen.first().map(|it| it.seconds),
+        seen.last().map(|it| it.seconds),
+    );
+    let looked = span(
+        walked.first().map(|it| it.seconds),
+        walked.last().map(|it| it.seconds),
+    );
+    !walked.is_empty() && looked >= seen * limit::WALKED_PART
+}
 
 /// The places of a process, moment by moment.
 #[must_use]
@@ -19,39 +39,30 @@ pub fn series(report: &Report, process: &Process) -> BTreeMap<PlaceName, Series>
     let mut add = |name, seconds, bytes| {
         places.entry(name).or_default().push((seconds, bytes));
     };
-    let heap = report.heap.iter().flat_map(|heap| &heap.processes);
-    let walked = heap.filter(|heap| heap.process == process.id);
-    for moment in walked.flat_map(|heap| &heap.timeline) {
+    let growth = report.growth.iter().find(|it| it.process == process.id);
+    let mut heaps = report.heap.iter().flat_map(|heap| &heap.processes);
+    let heap = heaps.find(|heap| heap.process == process.id);
+    let walked = heap.map(|heap| heap.timeline.as_slice());
+    // What was seen once tells nothing of time.
+    let walked = walked.filter(|it| growth.is_none_or(|growth| is_throughout(it, growth)));
+    let walked = walked.unwrap_or_default();
+    for moment in walked {
         let split = &moment.split;
         let live = [split.live_bytes, split.overhead_bytes, split.unknown_bytes];
         let other = split.javascript_bytes.saturating_add(split.other_bytes);
         let live = live.into_iter().fold(0, u64::saturating_add);
-        for (name, bytes) in [
-            (PlaceName::AllocatorLive, live),
-            (PlaceName::Retained, split.retained_bytes),
-            (PlaceName::Pinned, split.pinned_bytes),
-            (PlaceName::OtherAnonymous, other),
-            (PlaceName::Files, split.file_bytes),
-            (PlaceName::Shared, split.shared_bytes),
-        ] {
-            add(name, moment.seconds, bytes);
-        }
+        add(PlaceName::AllocatorLive, moment.seconds, live);
+        add(PlaceName::Retained, moment.seconds, split.retained_bytes);
+        add(PlaceName::Pinned, moment.seconds, split.pinned_bytes);
+        add(PlaceName::OtherAnonymous, moment.seconds, other);
     }
-    if places.is_empty() {
-        let mut add = |name, seconds, bytes| {
-            let series: &mut Series = places.entry(name).or_default();
-            series.push((seconds, bytes));
-        };
-        let growth = report.growth.iter().find(|it| it.process == process.id);
-        for moment in growth.iter().flat_map(|growth| &growth.timeline) {
-            add(
-                PlaceName::OtherAnonymous,
-                moment.seconds,
-                moment.anonymous_bytes,
-            );
-            add(PlaceName::Files, moment.seconds, moment.file_bytes);
-            add(PlaceName::Shared, moment.seconds, moment.shared_bytes);
+    for moment in growth.iter().flat_map(|growth| &growth.timeline) {
+        if walked.is_empty() {
+            let anonymous = moment.anonymous_bytes;
+            add(PlaceName::OtherAnonymous, moment.seconds, anonymous);
         }
+        add(PlaceName::Files, moment.seconds, moment.file_bytes);
+        add(PlaceName::Shared, moment.seconds, moment.shared_bytes);
     }
     if report.processes.len() == 1
         && let Some(sockets) = &report.sockets

@@ -3,7 +3,7 @@
 
 use super::{Facts, thresholds as limit, words};
 use crate::{
-    analyze::growth::{grown, troughs},
+    analyze::growth::{grown, steepest_part, troughs},
     model::{
         MappingKind,
         verdict::{Confidence, Kind, PlaceName, Verdict},
@@ -130,6 +130,11 @@ fn is_steady(series: &[(f64, u64)]) -> bool {
     let Some((first, last)) = series.first().zip(series.last()) else {
         return false;
     };
+    // A collected heap has teeth, and may come to its height by one of them.
+    let has_teeth = facts.growth.runtime.is_some() && place == PlaceName::OtherAnonymous;
+    if !has_teeth && steepest_part(series) > limit::STEP {
+        return false;
+    }
     let middle = f64::midpoint(first.0, last.0);
     let part = |is_late: bool| -> Vec<(f64, u64)> {
         series

@@ -78,6 +78,67 @@ fn a_short_window_is_no_verdict() {
     assert_eq!(kinds(&report), [Kind::NotEnoughData]);
 }
 
+/// A heap that was looked at once, as its process came late, says nothing of growth: the
+/// ledger does.
+#[test]
+fn one_look_clears_nobody() {
+    let mut report = report([MIB; AGES]);
+    report.heap = sample::troubled().heap.map(|mut heap| {
+        heap.processes[0].timeline.truncate(1);
+        heap.processes[0].timeline[0].seconds = 29.0;
+        heap
+    });
+    let verdicts = judge(&report);
+    assert_eq!((verdicts[0].kind, verdicts[0].bytes), (Kind::Leak, 8 * MIB));
+}
+
+/// What a program maps as it starts is a step; as much in a line is growth.
+#[test]
+fn a_step_is_no_growth() {
+    for (at, expected) in [(20, vec![Kind::Healthy]), (0, vec![Kind::Mapping])] {
+        let mut report = report([0; AGES]);
+        let files = |second: u64| match at {
+            0 => second * 2 * MIB,
+            at => u64::from(second > at) * 40 * MIB,
+        };
+        for (second, moment) in (0..).zip(&mut report.growth[0].timeline) {
+            moment.file_bytes = files(second);
+        }
+        assert_eq!(kinds(&report), expected);
+    }
+}
+
+/// Where those who allocate are threads of the runtime, the script's function that grows
+/// beside them is among the stacks.
+#[test]
+fn the_script_is_told_beside_threads() {
+    let mut report = report([MIB; AGES]);
+    report.growth[0].runtime = Some("V8".to_owned());
+    let site = report.sites[0].clone();
+    let grown = report.growth[0].sites[0].clone();
+    for number in 0..7 {
+        let mut site = site.clone();
+        let mut grown = grown.clone();
+        site.site_id = format!("more {number}");
+        grown.site_id = site.site_id.clone();
+        site.frames.truncate(1);
+        if number == 6 {
+            let frame = &mut site.frames[0];
+            frame.module = crate::model::JAVASCRIPT.to_owned();
+            frame.file = Some("/srv/app.js".to_owned());
+            frame.function = Some("compress".to_owned());
+            grown.survivors = [MIB / 2; AGES];
+        }
+        report.sites.push(site);
+        report.growth[0].sites.push(grown);
+    }
+    let verdicts = judge(&report);
+    let told = verdicts[0].stacks.iter().flat_map(|stack| &stack.frames);
+    let functions: Vec<_> = told.filter_map(|it| it.function.as_deref()).collect();
+    assert_eq!(verdicts[0].stacks.len(), 5);
+    assert_eq!(functions.last(), Some(&"compress"));
+}
+
 proptest! {
     /// Whatever a report says, every process whose growth is known has a verdict, no
     /// process is both healthy and not, and no share is more than the whole.

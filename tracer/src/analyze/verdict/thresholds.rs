@@ -36,6 +36,12 @@ pub const RISE_BYTES: u64 = 16 << 20;
 pub const RISE_PART: f64 = 0.05;
 /// The last third of a window has to rise at least so much of what the one before did.
 pub const STEADY: f64 = 0.4;
+/// Of a rise, what may have come within a quarter of the window: more is a step, as of a
+/// program that starts or maps a file.
+pub const STEP: f64 = 0.75;
+/// The heap has to have been looked at over so much of the time in which the resident set
+/// was, to tell how it grew: a process that came late may have been looked at once.
+pub const WALKED_PART: f64 = 0.5;
 
 /// Free and resident, and the part of the resident set: a small healthy arena can be
 /// 90% free (`facts/verdicts.md`).
@@ -57,6 +63,9 @@ pub const UNOWNED_BYTES: u64 = 8 << 20;
 
 /// A shorter window clears nobody, seconds.
 pub const WINDOW_SECONDS: f64 = 5.0;
+/// The first moment of a process that was there from the start is not later than this,
+/// seconds: one second passes between two, and on a busy machine more.
+pub const CAME_LATE_SECONDS: f64 = 3.0;
 /// No longer trace is asked for, seconds.
 pub const WINDOW_ASKED_MAX: f64 = 3600.0;
 
