@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tests::{Finished, Memtrace, Program, memtrace, needs_tracing, run_memtrace};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "report.json",
     "live.folded",
     "live.svg",
