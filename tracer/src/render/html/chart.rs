@@ -7,7 +7,7 @@ use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
 
 use super::parts;
-use super::timeline::{Layer, Timeline};
+use super::timeline::Timeline;
 use crate::render::words;
 
 /// Units across and down.
@@ -45,6 +45,9 @@ pub fn chart(timeline: &Timeline, of: &str) -> Markup {
                         @if !timeline.live.is_empty() {
                             path.live-line d=(scale.line(&timeline.seconds, &timeline.live)) {}
                         }
+                        @if !timeline.resident.is_empty() {
+                            path.resident-line d=(scale.line(&timeline.seconds, &timeline.resident)) {}
+                        }
                         @for event in &timeline.events {
                             line.event x1=(scale.x(event.seconds)) x2=(scale.x(event.seconds)) y1="0" y2="1000" {}
                         }
@@ -56,7 +59,7 @@ pub fn chart(timeline: &Timeline, of: &str) -> Markup {
                 }
                 div.x aria-hidden="true" {
                     @for tick in seconds_ticks(scale.seconds) {
-                        span style={ "left:" (percent(tick / scale.seconds)) } { (short_seconds(tick)) }
+                        span.end[tick > scale.seconds * 0.95] style={ "left:" (percent(tick / scale.seconds)) } { (short_seconds(tick)) }
                     }
                 }
             }
@@ -77,8 +80,8 @@ fn sums(timeline: &Timeline) -> (Vec<Vec<u64>>, u64) {
         }
         sums.push(below.clone());
     }
-    let live = timeline.live.iter();
-    let most = below.iter().chain(live).max().copied().unwrap_or(0);
+    let lines = timeline.live.iter().chain(&timeline.resident);
+    let most = below.iter().chain(lines).max().copied().unwrap_or(0);
     (sums, most.max(1))
 }
 
@@ -125,45 +128,59 @@ impl Scale {
 /// The legend is a table of the same figures: nothing is told by colour alone. The topmost
 /// area comes first.
 fn legend(timeline: &Timeline) -> Markup {
-    let row = |layer: &Layer| {
-        html! {
-            tr {
-                th scope="row" { span.swatch.{ "s-" (layer.class) } {} (layer.label) }
-                td { (parts::bytes(layer.ends.0)) }
-                td { (parts::bytes(layer.most)) }
-                td { (parts::bytes(layer.ends.1)) }
-                td { (parts::growth(layer.ends.0, layer.ends.1)) }
-            }
-        }
-    };
+    let layers = timeline.layers.iter().rev();
+    let rows = layers.map(|it| row(it.class, it.label, it.ends, it.most));
+    let lines = [
+        (
+            "resident",
+            "line: resident set (/proc/PID/status)",
+            &timeline.resident,
+        ),
+        (
+            "line",
+            "dashed: live, of the window's blocks",
+            &timeline.live,
+        ),
+    ];
+    let lines = lines.into_iter().filter_map(|(class, label, bytes)| {
+        let ends = (*bytes.first()?, *bytes.last()?);
+        Some(row(class, label, ends, bytes.iter().copied().max()?))
+    });
     html! {
         (parts::scrolled("Places over time", html! {
             table.legend {
                 thead { tr {
                     th scope="col" { "Place" }
-                    th scope="col" { "Start" } th scope="col" { "Most" }
                     th scope="col" { "End" } th scope="col" { "Change" }
+                    th scope="col" { "Start" } th scope="col" { "Most" }
                 } }
-                tbody {
-                    @for layer in timeline.layers.iter().rev() { (row(layer)) }
-                    @if let (Some(first), Some(last)) = (timeline.live.first(), timeline.live.last()) {
-                        tr {
-                            th scope="row" { span.swatch.s-line {} "dashed: allocated within the window, still live" }
-                            td { (parts::bytes(*first)) }
-                            td { (parts::bytes(timeline.live.iter().max().copied().unwrap_or(0))) }
-                            td { (parts::bytes(*last)) }
-                            td { (parts::growth(*first, *last)) }
-                        }
-                    }
-                }
+                tbody { @for row in rows.chain(lines) { (row) } }
             }
         }))
+        p.hint {
+            (words::counted(timeline.looks as u64, "look")) " at the places, straight lines between them. "
+            @if timeline.layers.iter().any(|it| it.class == "sockets") {
+                "Socket memory is the kernel's, beside the resident set."
+            }
+        }
         @if !timeline.events.is_empty() {
             ol.events {
                 @for event in &timeline.events {
                     li { (words::seconds(event.seconds)) ": " (event.text) }
                 }
             }
+        }
+    }
+}
+
+fn row(class: &str, label: &str, ends: (u64, u64), most: u64) -> Markup {
+    html! {
+        tr {
+            th scope="row" { span.swatch.{ "s-" (class) } {} (label) }
+            td { (parts::bytes(ends.1)) }
+            td { (parts::growth(ends.0, ends.1)) }
+            td { (parts::bytes(ends.0)) }
+            td { (parts::bytes(most)) }
         }
     }
 }
@@ -177,6 +194,7 @@ fn data(timeline: &Timeline) -> Markup {
         seconds: &'a [f64],
         layers: Vec<(&'a str, &'a [u64])>,
         live: &'a [u64],
+        resident: &'a [u64],
     }
     let layers = timeline.layers.iter();
     let data = Data {
@@ -184,6 +202,7 @@ fn data(timeline: &Timeline) -> Markup {
         seconds: &timeline.seconds,
         layers: layers.map(|it| (it.label, it.bytes.as_slice())).collect(),
         live: &timeline.live,
+        resident: &timeline.resident,
     };
     let json = serde_json::to_string(&data).unwrap_or_default();
     html! { script type="application/json" { (PreEscaped(json.replace('<', "\\u003c"))) } }

@@ -93,7 +93,7 @@ pub fn graphs(report: &Report) -> Graphs {
                 details.graph name="graph" open[is_open(number, picture)] {
                     summary { (picture.title) " " span.place { (picture.file) } }
                     @if let Some(text) = thinned.text(picture.file) { p.hint { (text) } }
-                    (frame(picture.title, &thinned.svg))
+                    (frame(picture.title, &thinned.svg, is_open(number, picture)))
                 }
             }
             @for (file, why) in &absent { p.absent { code { (file) } ": " (why) } }
@@ -109,15 +109,27 @@ fn empty(svg: &str) -> Option<&str> {
     text.split_once('<').map(|(text, _)| text)
 }
 
-/// The picture's own script.
+const SCRIPT_BEGINS: &str = "<script type=\"text/ecmascript\"><![CDATA[";
+const SCRIPT_ENDS: &str = "]]></script>";
+
+/// The picture's own script: inferno's, without a word of the process's.
 fn script(svg: &str) -> Option<&str> {
-    let (_, after) = svg.split_once("<script type=\"text/ecmascript\"><![CDATA[")?;
-    after.split_once("]]></script>").map(|(script, _)| script)
+    let (_, after) = svg.split_once(SCRIPT_BEGINS)?;
+    after.split_once(SCRIPT_ENDS).map(|(script, _)| script)
+}
+
+fn without_script(svg: &str) -> (String, &str) {
+    let script = script(svg).unwrap_or_default();
+    let element = format!("{SCRIPT_BEGINS}{script}{SCRIPT_ENDS}");
+    (svg.replacen(&element, "", 1), script)
 }
 
 /// A document in the value of an attribute: in single quotes, of which pictures have
 /// few. Within them only these two characters mean anything (HTML, 13.1.2.3).
-fn frame(title: &str, svg: &str) -> Markup {
+///
+/// The script comes before the picture as HTML's own: what hash Chromium takes of one
+/// within a picture is not told anywhere.
+fn frame(title: &str, svg: &str, is_open: bool) -> Markup {
     let svg = svg
         .find("<svg")
         .and_then(|from| svg.get(from..))
@@ -125,14 +137,16 @@ fn frame(title: &str, svg: &str) -> Markup {
     let height = number_in(svg, "height=\"")
         .unwrap_or(400.0)
         .clamp(100.0, 20_000.0);
+    let (svg, script) = without_script(svg);
+    let loading = if is_open { "eager" } else { "lazy" };
     let document = format!(
         "<!DOCTYPE html><meta charset=utf-8><style>body{{margin:0;background:#f8f8f8}}\
          body>svg{{display:block;width:100%}}@media(scripting:none){{body>svg{{min-width:1200px}}}}\
-         </style><script>{SHIM}</script>{svg}"
+         </style><script>{SHIM}</script><script>{script}</script>{svg}"
     );
     let document = document.replace('&', "&amp;").replace('\'', "&#39;");
     PreEscaped(format!(
-        "<iframe title=\"{title}\" height=\"{height:.0}\" loading=\"lazy\" \
+        "<iframe title=\"{title}\" height=\"{height:.0}\" loading=\"{loading}\" \
          sandbox=\"allow-scripts allow-modals\" srcdoc='{document}'></iframe>"
     ))
 }
@@ -216,4 +230,28 @@ fn width(frame: &str) -> f64 {
     rectangle
         .and_then(|it| number_in(it, "width=\""))
         .unwrap_or(0.0)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::render::sample;
+
+    /// Of a picture that is too large the narrowest frames go, and all of them are counted.
+    #[test]
+    fn thins_from_the_narrowest() {
+        let mut svg = Vec::new();
+        flamegraph::write(&sample::node_sized(300), &mut svg).unwrap();
+        let svg = String::from_utf8(svg).unwrap();
+        let frames = |svg: &str| svg.matches(BEGIN).count();
+        let thinned = Thinned::of(&svg, svg.len() / 2);
+        assert!(thinned.svg.len() <= svg.len() / 2);
+        assert!(frames(&thinned.svg) > 10, "{}", frames(&thinned.svg));
+        assert_eq!(frames(&thinned.svg) + thinned.left_out, frames(&svg));
+        let widths = thinned.svg.split(BEGIN).skip(1).map(width);
+        assert!(widths.clone().all(|it| it > thinned.narrower_than));
+        assert!(thinned.svg.contains("<title>all (") && thinned.svg.ends_with("</svg>"));
+        assert_eq!(Thinned::of(&svg, svg.len()).svg, svg);
+    }
 }

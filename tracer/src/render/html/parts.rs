@@ -41,13 +41,21 @@ pub fn name(text: &str) -> String {
 
 /// The function that a reader looks for first: the script's own, else the first one that
 /// is no runtime's, else the first.
-pub fn responsible(frames: &[Frame]) -> Option<String> {
+pub fn responsible(frames: &[Frame]) -> Option<&Frame> {
     let is_script = |frame: &&Frame| frame.module == JAVASCRIPT && own_function(frame).is_some();
     let is_own = |frame: &&Frame| own_function(frame).is_some();
-    let frame = (frames.iter().find(is_script))
+    (frames.iter().find(is_script))
         .or_else(|| frames.iter().find(is_own))
-        .or_else(|| frames.first())?;
-    Some(name(&names::brief(frame)))
+        .or_else(|| frames.first())
+}
+
+/// A frame: its function and, beside it, its place.
+pub fn frame(frame: &Frame) -> Markup {
+    html! {
+        @if frame.approximate { (words::APPROXIMATE_MARK) }
+        code { (name(&names::frame(frame))) } " "
+        span.at { (name(&names::place(frame))) }
+    }
 }
 
 /// The callers in a line.
@@ -60,11 +68,7 @@ pub fn stack(frames: &[Frame]) -> Markup {
     html! {
         ol.stack {
             @for frame in frames.iter().take(FRAMES) {
-                li {
-                    @if frame.approximate { (words::APPROXIMATE_MARK) }
-                    code { (name(&names::frame(frame))) } " "
-                    span.place { (name(&names::place(frame))) }
-                }
+                li { (self::frame(frame)) }
             }
             @if frames.len() > FRAMES {
                 li.more { "and " (words::counted((frames.len() - FRAMES) as u64, "frame")) " more, in report.json" }
@@ -80,7 +84,7 @@ pub fn folded_stack(frames: &[Frame]) -> Markup {
             None => { span.place { (names::STACK_LOST) } }
             Some(function) => {
                 details.fold {
-                    summary { code { (function) } }
+                    summary { (frame(function)) }
                     (stack(frames))
                 }
             }

@@ -19,8 +19,9 @@ for (const figure of document.querySelectorAll("figure.timeline")) {
     data.seconds.forEach((second, index) => {
       if (Math.abs(second - wanted) < Math.abs(data.seconds[nearest] - wanted)) nearest = index;
     });
-    const rows = data.layers.map(([name, values]) => [name.split(":")[0], values[nearest]]).reverse();
-    if (data.live.length) rows.push(["still live, of the window", data.live[nearest]]);
+    const rows = data.layers.map(([name, values]) => [name, values[nearest]]).reverse();
+    if (data.resident.length) rows.push(["resident set", data.resident[nearest]]);
+    if (data.live.length) rows.push(["live, of the window's", data.live[nearest]]);
     const text = rows.filter((row) => row[1] > 0).map((row) => row[0] + " " + bytes(row[1]));
     readout.textContent = data.seconds[nearest].toFixed(1) + " s: " + text.join(" · ");
     readout.hidden = false;

@@ -84,7 +84,7 @@ fn row(report: &Report, site: &Site, growth: Option<&SiteGrowth>) -> Markup {
             td.number { (parts::count(counts.live_blocks)) }
             td.number { @if let Some(growth) = growth { (words::growth_per_second(growth.bytes_per_second)) } }
             td { @if let Some(growth) = growth { (survivors(&growth.survivors)) } }
-            td { code { (site.source.name()) } }
+            td.by { code { (site.source.name()) } }
         }
     }
 }

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 
 use super::events::{self, Event};
 use crate::analyze::verdict::{Series, series};
-use crate::model::{Process, Report, growth::Growth, verdict::PlaceName};
+use crate::model::{
+    Process, Report,
+    growth::{Growth, Resident},
+    verdict::PlaceName,
+};
 
 /// Moments that are drawn; of more, those with the most of each stretch.
 const MOMENTS: usize = 240;
@@ -31,6 +35,11 @@ pub struct Timeline {
     pub layers: Vec<Layer>,
     /// What the ledger holds, at the same moments; empty: not known.
     pub live: Vec<u64>,
+    /// The resident set as `/proc/PID/status` has it, which is asked for more often than
+    /// heaps are looked at; empty: not known.
+    pub resident: Vec<u64>,
+    /// How often the places were looked at.
+    pub looks: usize,
     pub events: Vec<Event>,
 }
 
@@ -39,16 +48,26 @@ pub fn timeline(report: &Report, process: &Process) -> Option<Timeline> {
     let growth = report.growth.iter().find(|it| it.process == process.id);
     let mut parts = parts(report, process);
     parts.retain(|(_, _, series)| series.iter().any(|it| it.1 > 0));
-    let live = growth.map(live).unwrap_or_default();
+    let line = |of: fn(&Resident) -> u64| growth.map(|it| line(it, of)).unwrap_or_default();
+    let live = line(|it| it.live_bytes);
+    let resident = line(|it| {
+        let parts = [it.anonymous_bytes, it.file_bytes, it.shared_bytes];
+        parts.into_iter().fold(0, u64::saturating_add)
+    });
     let all = || parts.iter().map(|(_, _, series)| series);
-    let mut seconds: Vec<f64> = all().flatten().map(|it| it.0).collect();
-    seconds.sort_by(f64::total_cmp);
-    seconds.dedup_by(|a, b| (*a - *b).abs() < 1e-3);
-    if seconds.is_empty() {
+    let looks = all().map(Vec::len).max().unwrap_or(0);
+    if looks == 0 {
         return None;
     }
+    let mut seconds: Vec<f64> = all().flatten().chain(&live).map(|it| it.0).collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds.dedup_by(|a, b| (*a - *b).abs() < 1e-3);
     let totals: Vec<u64> = (seconds.iter())
-        .map(|second| all().map(|it| at(it, *second)).fold(0, u64::saturating_add))
+        .map(|second| {
+            let places = all().map(|it| at(it, *second));
+            let places = places.fold(0, u64::saturating_add);
+            places.max(at(&resident, *second))
+        })
         .collect();
     let seconds = thinned(&seconds, &totals);
     let layers = parts.iter().map(|(label, class, series)| Layer {
@@ -65,10 +84,9 @@ pub fn timeline(report: &Report, process: &Process) -> Option<Timeline> {
     Some(Timeline {
         window: report.window.seconds.clamp(0.0, 1e12).max(last),
         layers: layers.collect(),
-        live: match live.len() {
-            0 | 1 => Vec::new(),
-            _ => seconds.iter().map(|it| at(&live, *it)).collect(),
-        },
+        live: at_all(&live, &seconds),
+        resident: at_all(&resident, &seconds),
+        looks,
         events: events::events(report, process, growth),
         seconds,
     })
@@ -89,19 +107,22 @@ fn parts(report: &Report, process: &Process) -> Vec<(&'static str, &'static str,
         }
     }
     let mut take = |name| places.remove(&name).unwrap_or_default();
-    let own = match is_walked {
-        true => "other anonymous: stacks, heaps of languages, own mappings",
-        false => "own memory: allocator and all other anonymous",
+    let growth = report.growth.iter().find(|it| it.process == process.id);
+    let is_v8 = growth.is_some_and(|it| it.runtime.as_deref() == Some("V8"));
+    let own = match (is_walked, is_v8 && javascript.is_empty()) {
+        (true, true) => "other anonymous (the JS heap, stacks)",
+        (true, false) => "other anonymous (stacks, own mappings)",
+        (false, _) => "own memory (allocator and all other)",
     };
     vec![
         ("allocator, live", "live", take(PlaceName::AllocatorLive)),
         (
-            "allocator, free on pinned pages (fragmentation)",
+            "free on pinned pages (fragmentation)",
             "pinned",
             take(PlaceName::Pinned),
         ),
         (
-            "allocator, free on whole pages (retention)",
+            "free on whole pages (retention)",
             "retained",
             take(PlaceName::Retained),
         ),
@@ -110,7 +131,7 @@ fn parts(report: &Report, process: &Process) -> Vec<(&'static str, &'static str,
         ("files", "files", take(PlaceName::Files)),
         ("shared memory", "shared", take(PlaceName::Shared)),
         (
-            "socket memory, in the kernel: not resident",
+            "socket memory (the kernel's)",
             "sockets",
             take(PlaceName::Sockets),
         ),
@@ -127,17 +148,28 @@ fn javascript(report: &Report, process: &Process) -> Series {
         .filter(|(second, _)| (0.0..1e12).contains(second))
         .collect();
     series.sort_by(|a, b| a.0.total_cmp(&b.0));
+    if series.iter().all(|it| it.1 == 0) {
+        series.clear();
+    }
     series
 }
 
-fn live(growth: &Growth) -> Series {
+fn line(growth: &Growth, of: fn(&Resident) -> u64) -> Series {
     let moments = growth.timeline.iter();
     let mut series: Series = moments
-        .map(|moment| (moment.seconds, moment.live_bytes))
+        .map(|moment| (moment.seconds, of(moment)))
         .filter(|(second, _)| (0.0..1e12).contains(second))
         .collect();
     series.sort_by(|a, b| a.0.total_cmp(&b.0));
     series
+}
+
+/// Nothing, where one look makes no line.
+fn at_all(series: &Series, seconds: &[f64]) -> Vec<u64> {
+    match series.len() {
+        0 | 1 => Vec::new(),
+        _ => seconds.iter().map(|it| at(series, *it)).collect(),
+    }
 }
 
 /// At a moment between two looks: on the line between them.

@@ -35,7 +35,7 @@ pub fn card(verdict: &Verdict) -> Markup {
                             details.fold {
                                 summary {
                                     span.share { (format!("{:.0}%", share * 100.0)) } " "
-                                    code { (parts::responsible(&stack.frames).unwrap_or_default()) }
+                                    @if let Some(frame) = parts::responsible(&stack.frames) { (parts::frame(frame)) }
                                     span.callers { (parts::callers(&stack.frames)) }
                                 }
                                 (parts::stack(&stack.frames))
