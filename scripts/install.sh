@@ -79,6 +79,7 @@ tests() {
         protobuf-compiler golang-github-google-pprof-dev \
         musl-tools libjemalloc2 libjemalloc-dev libtcmalloc-minimal4 libgoogle-perftools-dev libmimalloc2.0
     program node nodejs
+    program chromium chromium
     program npm npm
     program python3 python3
     component fmt rustfmt rustfmt-web

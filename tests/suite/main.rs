@@ -21,6 +21,7 @@ mod mappings;
 mod memleak;
 mod outputs;
 mod ownership;
+mod page;
 mod places;
 mod pprof;
 mod preemption;

@@ -4,7 +4,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tests::{Finished, Memtrace, Program, memtrace, needs_tracing, run_memtrace};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
+    "report.html",
     "report.json",
     "live.folded",
     "live.svg",
@@ -61,6 +62,7 @@ fn one_format_at_a_time() {
     for (name, options) in [
         ("live.folded", &["folded"][..]),
         ("report.json", &["json"]),
+        ("report.html", &["html"]),
         ("profile.pb.gz", &["pprof"]),
         ("live.svg", &["svg"]),
         ("mappings.svg", &["svg", "--which", "mappings"]),

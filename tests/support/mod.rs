@@ -1,5 +1,6 @@
 //! See the crate's text; one idea a file.
 
+mod browser;
 mod compare;
 mod compile;
 mod count;
@@ -13,6 +14,7 @@ mod residue;
 pub mod ss;
 mod talk;
 
+pub use browser::{Browser, CHROMIUM, Seen, View};
 pub use compare::{assert_exact, by_function, lost, total_of};
 pub use compile::{Build, build, build_with, is_prebuilt, program_path, programs_dir, target_dir};
 pub use count::{Count, Tally};

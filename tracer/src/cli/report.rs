@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::Report,
-    render::{flamegraph, folded, json, pprof},
+    render::{flamegraph, folded, html, json, pprof},
     store,
 };
 
@@ -61,6 +61,7 @@ fn render(
     mut to: &mut dyn Write,
 ) -> io::Result<()> {
     match (format, which) {
+        (Format::Html, _) => html::write(report, to),
         (Format::Json, _) => json::write(report, to),
         (Format::Pprof, _) => pprof::write(report, to),
         (Format::Folded, Picture::Live) => folded::write(report, &mut to),

@@ -10,6 +10,7 @@ pub mod flamegraph;
 pub mod folded;
 pub mod heap;
 pub mod heap_map;
+pub mod html;
 pub mod invariants;
 pub mod json;
 mod layout;

@@ -9,11 +9,11 @@ use crate::model::{Beginning, Exit, Followed, Level, Process, Report};
 use super::layout::{Ink, cut_end, ink, wrap};
 use super::{loss, names, words};
 
-mod heap;
+pub(super) mod heap;
 mod javascript_heap;
 mod mappings;
 mod site;
-mod sockets;
+pub(super) mod sockets;
 mod verdict;
 
 /// How many sites are shown; all of them are in the other outputs.
@@ -106,7 +106,7 @@ fn live_by_process(report: &Report) -> HashMap<u32, (u64, u64)> {
 }
 
 /// What is known of a process; `live` are its bytes and blocks, where it is one of several.
-fn about(process: &Process, live: Option<(u64, u64)>) -> String {
+pub(super) fn about(process: &Process, live: Option<(u64, u64)>) -> String {
     let mut parts = vec![names::sanitize(&process.executable).into_owned()];
     parts.push(names::sanitize(&process.allocator).into_owned());
     parts.extend(live.map(|(bytes, blocks)| {
@@ -136,7 +136,7 @@ fn origin(followed: &Followed) -> String {
     )
 }
 
-fn end(exit: Exit) -> String {
+pub(super) fn end(exit: Exit) -> String {
     match exit {
         Exit::Status(status) => format!("exited with status {status}"),
         Exit::Signal(signal) => match signal_name(signal) {

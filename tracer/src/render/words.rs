@@ -2,6 +2,7 @@
 //! for all outputs, so that the same figure reads the same everywhere.
 
 use super::names::sanitize;
+use crate::model::verdict::{Confidence, Kind};
 pub use crate::model::words::{bytes, count, counted, growth, growth_per_second, seconds, share};
 
 /// What stands before the name of an approximate frame, and what it means.
@@ -17,6 +18,58 @@ pub fn utc(rfc3339: &str) -> String {
     match seconds.and_then(|seconds| seconds.split_once('T')) {
         Some((day, time)) => format!("{day} {time} UTC"),
         None => text.into_owned(),
+    }
+}
+
+/// How sure a verdict is, and what that means.
+#[must_use]
+pub const fn sure(confidence: Confidence) -> (&'static str, &'static str) {
+    match confidence {
+        Confidence::High => ("high confidence", "all the evidence says so"),
+        Confidence::Medium => ("medium confidence", "likely"),
+        Confidence::Low => ("low confidence", "something else would explain it as well"),
+    }
+}
+
+/// A verdict's kind as a heading.
+#[must_use]
+pub const fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Leak => "Leak",
+        Kind::Fragmentation => "Fragmentation",
+        Kind::Retention => "Retention",
+        Kind::JsHeap => "JS heap grows",
+        Kind::SendBuffer => "Send buffers",
+        Kind::ReceiveBuffer => "Receive buffers",
+        Kind::Orphan => "Orphaned sockets",
+        Kind::AcceptQueue => "Accept queue",
+        Kind::Backlog => "Backlog",
+        Kind::Mapping => "Mappings grow",
+        Kind::Healthy => "Healthy",
+        Kind::NotEnoughData => "Not enough data",
+    }
+}
+
+/// What the kind is, in a sentence.
+#[must_use]
+pub const fn meaning(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Leak => "Blocks are allocated steadily and not freed.",
+        Kind::Fragmentation => {
+            "Freed memory stands between blocks that are still in use, so that its pages cannot go back."
+        }
+        Kind::Retention => {
+            "The program has freed this memory; its allocator keeps the pages and does not give them back."
+        }
+        Kind::JsHeap => "Objects of the JavaScript heap are kept; the allocator is not to blame.",
+        Kind::SendBuffer => "The kernel holds what was sent and the other ends do not read.",
+        Kind::ReceiveBuffer => "The kernel holds what has come and the process does not read.",
+        Kind::Orphan => "The kernel still sends what closed connections left behind.",
+        Kind::AcceptQueue => "Connections wait in the kernel until the process accepts them.",
+        Kind::Backlog => "The process itself holds what slow other ends do not take.",
+        Kind::Mapping => "Mappings, files or shared memory grow, beside the allocator.",
+        Kind::Healthy => "No place grew for good within the window.",
+        Kind::NotEnoughData => "Something may grow; the window was too short to tell.",
     }
 }
 

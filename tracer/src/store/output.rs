@@ -1,4 +1,4 @@
-//! The directory a trace writes: `live.svg`, `live.folded`, `mappings.svg`,
+//! The directory a trace writes: `report.html`, `live.svg`, `live.folded`, `mappings.svg`,
 //! `fragmentation.svg`, `sockets.svg`, `profile.pb.gz`, `report.json`,
 //! `recording.memtrace`.
 //!
@@ -17,7 +17,7 @@ use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use crate::model::Report;
-use crate::render::{flamegraph, folded, json, pprof};
+use crate::render::{flamegraph, folded, html, json, pprof};
 
 use super::recording;
 
@@ -39,7 +39,7 @@ type Render = fn(&Report, &mut BufWriter<File>) -> io::Result<()>;
 
 /// What a trace writes. The recording comes first: from it the others can be
 /// made again, should there be no room for them.
-const FILES: [(&str, Render); 8] = [
+const FILES: [(&str, Render); 9] = [
     ("recording.memtrace", |report, file| {
         recording::write(report, file)
     }),
@@ -56,6 +56,7 @@ const FILES: [(&str, Render); 8] = [
         flamegraph::write_fragmentation(report, file)
     }),
     ("live.svg", |report, file| flamegraph::write(report, file)),
+    ("report.html", |report, file| html::write(report, file)),
 ];
 
 /// A directory that outputs can be written to.
@@ -107,7 +108,7 @@ impl OutputDir {
         }
     }
 
-    /// Writes all outputs and returns their paths, the picture first. What fails does not keep
+    /// Writes all outputs and returns their paths, the page first. What fails does not keep
     /// the others from being tried; older outputs of the same names are
     /// replaced, each by a whole file or not at all.
     ///
@@ -122,7 +123,7 @@ impl OutputDir {
                 Err(error) => errors.push(error),
             }
         }
-        // For people, who want the picture first.
+        // For people, who want the page first.
         written.reverse();
         if errors.is_empty() {
             Ok(written)

@@ -16,7 +16,8 @@ mod words;
 use std::cmp::Reverse;
 
 use facts::Facts;
-pub use places::places;
+pub use facts::own_function;
+pub use places::{Series, places, series};
 
 use crate::model::{
     Process, Report,

@@ -5,6 +5,8 @@
 pub enum Format {
     /// Stacks and bytes as text, for flame graph tools.
     Folded,
+    /// A page for people: report.html.
+    Html,
     /// Everything: report.json.
     Json,
     /// A profile for pprof, compressed: profile.pb.gz.

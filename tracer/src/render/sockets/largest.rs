@@ -56,7 +56,7 @@ fn other_end(socket: &Socket) -> String {
 }
 
 /// Which two ends, whose, and since when there was nothing from the other one.
-fn who(large: &Large) -> String {
+pub fn who(large: &Large) -> String {
     let socket = &large.socket;
     let owner = process(large.pid, &large.command);
     let is_sent = socket.memory.send_bytes >= socket.memory.receive_bytes;
@@ -90,7 +90,7 @@ fn who(large: &Large) -> String {
 }
 
 /// What is in its queues, and why.
-fn how(large: &Large) -> String {
+pub fn how(large: &Large) -> String {
     let socket = &large.socket;
     let memory = &socket.memory;
     let mut parts = Vec::new();

@@ -19,7 +19,7 @@ use crate::model::{
 };
 
 pub(super) use {
-    largest::address,
+    largest::{address, how, who},
     reading::{is_known, reading},
 };
 

@@ -68,8 +68,9 @@ fn push_process(report: &Report, process: &ProcessHeap, page: Page, lines: &mut 
             lines.extend(wrap(&text, "  ", page.columns));
         }
     }
-    push_traced(process, page, lines);
-    push_predictions(process, page, lines);
+    for text in traced(process).into_iter().chain(predictions(process)) {
+        lines.extend(wrap(&text, "  ", page.columns));
+    }
     if let Some(pinned) = &process.pinned {
         push_shares(report, process, pinned, "pinned by", page, lines);
     }
@@ -93,9 +94,10 @@ fn push_process(report: &Report, process: &ProcessHeap, page: Page, lines: &mut 
 }
 
 /// A part of the resident set, and what it is called.
-type Part = (fn(&Split) -> u64, &'static str);
+pub type Part = (fn(&Split) -> u64, &'static str);
 
-const PARTS: [Part; 10] = [
+/// In the order in which they are told.
+pub const PARTS: [Part; 10] = [
     (|it| it.resident_bytes, "resident"),
     (|it| it.live_bytes, "allocator, live"),
     (
@@ -144,41 +146,39 @@ fn table(now: &Split, since: Option<&Split>) -> Vec<String> {
 }
 
 /// Of an allocator whose heap cannot be walked.
-fn push_traced(process: &ProcessHeap, page: Page, lines: &mut Vec<String>) {
-    let Some(traced) = process.traced.filter(|_| process.last.is_none()) else {
-        return;
-    };
+pub fn traced(process: &ProcessHeap) -> Option<String> {
+    let traced = process.traced.filter(|_| process.last.is_none())?;
     let bound = match traced.is_upper_bound {
         true => " (upper bounds: blocks from before the trace count as free)",
         false => "",
     };
-    let text = format!(
+    Some(format!(
         "{} resident of what its allocator mapped: {} in live blocks, {} free on whole pages, {} beside live blocks{bound}. What a purge gives back is at most what is free on whole pages.",
         words::bytes(traced.resident_bytes),
         words::bytes(traced.live_bytes),
         words::bytes(traced.retained_bytes),
         words::bytes(traced.pinned_bytes),
-    );
-    lines.extend(wrap(&text, "  ", page.columns));
+    ))
 }
 
-fn push_predictions(process: &ProcessHeap, page: Page, lines: &mut Vec<String>) {
+/// What would give memory back, in sentences.
+pub fn predictions(process: &ProcessHeap) -> Vec<String> {
+    let mut told = Vec::new();
     let trimmable = process.timeline.last().map_or(0, |it| it.trimmable_bytes);
     if trimmable >= WORTH_BYTES {
-        let text = format!(
+        told.push(format!(
             "predicted: malloc_trim(0) would return {}",
             words::bytes(trimmable)
-        );
-        lines.extend(wrap(&text, "  ", page.columns));
+        ));
     }
     let mappable = process.mappable_bytes.unwrap_or(0);
     if mappable >= WORTH_BYTES {
-        let text = format!(
+        told.push(format!(
             "predicted: {} of what is free on whole pages was blocks of 64 KiB and more; with MALLOC_MMAP_THRESHOLD_=65536 these go back when they are freed",
             words::bytes(mappable)
-        );
-        lines.extend(wrap(&text, "  ", page.columns));
+        ));
     }
+    told
 }
 
 fn push_shares(

@@ -13,6 +13,8 @@ use super::Page;
 
 mod sites;
 
+pub use sites::{queue, what};
+
 /// With less in all queues, throughout, there is nothing to tell.
 const QUIET_BYTES: u64 = 1 << 20;
 /// How many peers that do not read are named.
@@ -85,9 +87,10 @@ fn queued(moment: &Moment) -> u64 {
 }
 
 /// A queue, and what it is called.
-type Part = (fn(&Moment) -> u64, &'static str);
+pub type Part = (fn(&Moment) -> u64, &'static str);
 
-const QUEUES: [Part; 5] = [
+/// In the order in which they are told.
+pub const QUEUES: [Part; 5] = [
     (|it| it.send_bytes, "send queues"),
     (|it| it.receive_bytes, "receive queues"),
     (|it| it.accept_queue_bytes, "accept queues"),
@@ -160,7 +163,7 @@ fn stalled(sockets: &Sockets, page: Page, lines: &mut Vec<String>) {
 }
 
 /// What the kernel's allocators took and gave against what the sockets hold.
-fn balance(it: &Accounting) -> String {
+pub fn balance(it: &Accounting) -> String {
     let taken = i128::from(it.raised_bytes) + i128::from(it.forced_bytes);
     let balance = taken - i128::from(it.reduced_bytes);
     let held = i128::from(it.held_at_end_bytes) - i128::from(it.held_at_start_bytes);
@@ -182,9 +185,10 @@ fn balance(it: &Accounting) -> String {
 }
 
 /// An event, and what it is called.
-type Event = (fn(&Events) -> u64, &'static str, &'static str);
+pub type Event = (fn(&Events) -> u64, &'static str, &'static str);
 
-const EVENTS: [Event; 5] = [
+/// In the order in which they are told.
+pub const EVENTS: [Event; 5] = [
     (
         |it| it.limit_exceeded,
         "time",
@@ -208,7 +212,8 @@ const EVENTS: [Event; 5] = [
     ),
 ];
 
-fn pressure(events: &Events) -> Option<String> {
+/// What happened to the sockets within the window, if anything.
+pub fn pressure(events: &Events) -> Option<String> {
     let told = EVENTS.iter().filter_map(|(of, thing, what)| {
         let events = of(events);
         (events > 0).then(|| format!("{}{what}", words::counted(events, thing)))
@@ -217,7 +222,8 @@ fn pressure(events: &Events) -> Option<String> {
     (!told.is_empty()).then(|| format!("pressure: {}", told.join(", ")))
 }
 
-fn how(probes: Probes) -> &'static str {
+/// How stacks were taken.
+pub fn how(probes: Probes) -> &'static str {
     match probes {
         Probes::Fentry => "Stacks were taken at the kernel's TCP buffer allocators, by fentry.",
         Probes::Kprobe => "Stacks were taken at the kernel's TCP buffer allocators, by kprobe.",

@@ -3,7 +3,7 @@
 
 use crate::model::{
     Report,
-    verdict::{Confidence, Kind, Verdict},
+    verdict::{Kind, Verdict},
 };
 
 use super::Page;
@@ -58,11 +58,8 @@ fn push_one(report: &Report, verdict: &Verdict, page: Page, lines: &mut Vec<Stri
         let callers = names::callers(&stack.frames, CALLERS);
         lines.extend(wrap(&callers, &beginning, page.columns));
     }
-    let sure = match verdict.confidence {
-        Confidence::High => "high confidence: all the evidence says so",
-        Confidence::Medium => "medium confidence: likely",
-        Confidence::Low => "low confidence: something else would explain it as well",
-    };
+    let (sure, because) = words::sure(verdict.confidence);
+    let sure = format!("{sure}: {because}");
     for (number, evidence) in verdict.evidence.iter().enumerate() {
         let beginning = if number == 0 {
             "why      "
@@ -71,7 +68,7 @@ fn push_one(report: &Report, verdict: &Verdict, page: Page, lines: &mut Vec<Stri
         };
         lines.extend(wrap(&names::sanitize(evidence), beginning, page.columns));
     }
-    lines.extend(wrap(sure, "sure     ", page.columns));
+    lines.extend(wrap(&sure, "sure     ", page.columns));
     for sentence in &verdict.would_change {
         lines.extend(wrap(&names::sanitize(sentence), "unless   ", page.columns));
     }

@@ -53,19 +53,7 @@ struct Line {
 impl Line {
     fn of(report: &Report, site: &SocketSite) -> Self {
         let is_known = site.reading.as_ref().is_some_and(is_known);
-        let what = match (site.queue, site.call) {
-            (Queue::Send, _) => "sent by",
-            (Queue::Orphan, Call::Send) => "sent, and then closed, by",
-            (Queue::Orphan, _) => "of orphans, had by",
-            (Queue::Accept, _) => "not accepted yet; it was last accepted by",
-            (Queue::Receive, Call::Receive) => "received, and last read by",
-            (Queue::Receive, Call::Connect) if is_known => "received, and connected by",
-            (Queue::Receive, Call::Connect) => {
-                "received, and not seen read since it was connected by"
-            }
-            (Queue::Receive, _) if is_known => "received, and accepted by",
-            (Queue::Receive, _) => "received, and not seen read since it was accepted by",
-        };
+        let what = what(site);
         let whose = match report.processes.len() {
             0..=1 => String::new(),
             _ => format!(" in {}", names::process_of(report, site.process)),
@@ -108,16 +96,37 @@ impl Line {
     }
 }
 
-fn push_unattributed(report: &Report, it: &Unattributed, page: Page, lines: &mut Vec<String>) {
-    if it.bytes < WORTH_BYTES {
-        return;
+/// What a stack did; its name follows.
+pub fn what(site: &SocketSite) -> &'static str {
+    let is_known = site.reading.as_ref().is_some_and(is_known);
+    match (site.queue, site.call) {
+        (Queue::Send, _) => "sent by",
+        (Queue::Orphan, Call::Send) => "sent, and then closed, by",
+        (Queue::Orphan, _) => "of orphans, had by",
+        (Queue::Accept, _) => "not accepted yet; it was last accepted by",
+        (Queue::Receive, Call::Receive) => "received, and last read by",
+        (Queue::Receive, Call::Connect) if is_known => "received, and connected by",
+        (Queue::Receive, Call::Connect) => "received, and not seen read since it was connected by",
+        (Queue::Receive, _) if is_known => "received, and accepted by",
+        (Queue::Receive, _) => "received, and not seen read since it was accepted by",
     }
-    let queue = match it.queue {
+}
+
+/// Queues of one kind.
+pub const fn queue(queue: Queue) -> &'static str {
+    match queue {
         Queue::Send => "send queues",
         Queue::Receive => "receive queues",
         Queue::Accept => "accept queues",
         Queue::Orphan => "orphans",
-    };
+    }
+}
+
+fn push_unattributed(report: &Report, it: &Unattributed, page: Page, lines: &mut Vec<String>) {
+    if it.bytes < WORTH_BYTES {
+        return;
+    }
+    let queue = queue(it.queue);
     let whose = match report.processes.len() {
         0..=1 => String::new(),
         _ => format!(" of {}", names::process_of(report, it.process)),
