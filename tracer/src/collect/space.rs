@@ -24,8 +24,9 @@ use crate::{
 /// How long a process that is attached to waits for each unwind table.
 pub(super) const TABLE_PATIENCE: Duration = Duration::from_secs(20);
 
-/// Why JavaScript functions have no names before Linux 5.17.
+/// What is told then.
 const SITES_FULL: &str = "The site table was full when a process came: of its calls those without a stack of their own are not recorded, but counted as lost (raise --max-sites).";
+/// Why JavaScript functions have no names before Linux 5.17.
 const NO_LOOP: &str = "This kernel has no bpf_loop (Linux 5.17): JavaScript functions have names only where a perf map tells them.";
 
 /// One address space under trace.

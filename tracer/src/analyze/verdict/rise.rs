@@ -41,16 +41,19 @@ pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
         }
         other = other.saturating_sub(rise);
     }
-    let is_steady_elsewhere = is_steady(facts.series(PlaceName::OtherAnonymous));
-    if other >= enough && is_steady_elsewhere {
+    let series = facts.series(PlaceName::OtherAnonymous);
+    // A collected heap has teeth, and may come to its height by one of them.
+    let has_teeth = facts.growth.runtime.is_some();
+    if other >= enough && is_steady(series) && (has_teeth || !is_step(series)) {
         verdicts.push(anonymous(facts, other, javascript.is_some()));
     }
     for (place, what) in [
         (PlaceName::Files, "pages of files"),
         (PlaceName::Shared, "shared memory"),
     ] {
-        let rise = grown(facts.series(place), facts.seconds);
-        if rise >= enough && is_steady(facts.series(place)) {
+        let series = facts.series(place);
+        let rise = grown(series, facts.seconds);
+        if rise >= enough && is_steady(series) && !is_step(series) {
             verdicts.push(mapped(facts, rise, what));
         }
     }
@@ -124,17 +127,17 @@ fn rate(facts: &Facts<'_>, rise: u64) -> f64 {
     rise as f64 / facts.seconds.max(0.1)
 }
 
+/// Whether it came all at once.
+fn is_step(series: &[(f64, u64)]) -> bool {
+    steepest_part(series) > limit::STEP
+}
+
 /// Whether it rose in the second half about as it did in the first: what warms up
 /// comes to an end.
 fn is_steady(series: &[(f64, u64)]) -> bool {
     let Some((first, last)) = series.first().zip(series.last()) else {
         return false;
     };
-    // A collected heap has teeth, and may come to its height by one of them.
-    let has_teeth = facts.growth.runtime.is_some() && place == PlaceName::OtherAnonymous;
-    if !has_teeth && steepest_part(series) > limit::STEP {
-        return false;
-    }
     let middle = f64::midpoint(first.0, last.0);
     let part = |is_late: bool| -> Vec<(f64, u64)> {
         series
