@@ -29,7 +29,11 @@ pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
         other = other.saturating_sub(grown(&live, facts.seconds).max(leaked.sum()));
     }
     if other >= enough && is_steady(facts, PlaceName::OtherAnonymous) {
-        verdicts.push(anonymous(facts, other));
+        let verdict = anonymous(facts, other);
+        // What is not explained is only told where nothing else is.
+        if verdict.kind != Kind::NotEnoughData || found.is_empty() {
+            verdicts.push(verdict);
+        }
     }
     for (place, what) in [
         (PlaceName::Files, "pages of files"),
@@ -45,10 +49,7 @@ pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
 
 fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
     let pool = facts.mapped(|site| site.pool.is_some());
-    let in_pool = pool
-        .iter()
-        .map(|it| it.extent.resident_bytes)
-        .fold(0, u64::saturating_add);
+    let in_pool = resident(&pool);
     let rate = rate(facts, rise);
     let of = |kind, what: &str| {
         let summary = format!(
@@ -85,9 +86,12 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
         )];
         verdict
     } else {
+        let sites = facts.mapped(|it| it.kind == MappingKind::Anonymous);
+        if !facts.is_walked() && resident(&sites) < rise / 2 {
+            return unexplained(facts, rise);
+        }
         let mut verdict = of(Kind::Mapping, "Mappings grow");
-        verdict.stacks =
-            facts.stacks_of_mapped(&facts.mapped(|it| it.kind == MappingKind::Anonymous));
+        verdict.stacks = facts.stacks_of_mapped(&sites);
         verdict.advice = vec!["Unmap what these stacks map.".to_owned()];
         verdict
     };
@@ -96,6 +100,24 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
     verdict.would_change = vec![
         "A collector that has not run within the window: its heap falls when it does.".to_owned(),
     ];
+    verdict
+}
+
+fn resident(sites: &[&MappingSite]) -> u64 {
+    let bytes = sites.iter().map(|it| it.extent.resident_bytes);
+    bytes.fold(0, u64::saturating_add)
+}
+
+/// Neither live blocks nor mappings are so much more: free pages of a heap that cannot be
+/// looked into, or what was mapped before.
+fn unexplained(facts: &Facts<'_>, rise: u64) -> Verdict {
+    let summary = format!(
+        "Not enough data: {} more are resident than live blocks and mappings explain, and the heap was not walked throughout.",
+        words::bytes(rise)
+    );
+    let mut verdict = facts.verdict(Kind::NotEnoughData, Confidence::Low, rise, summary);
+    verdict.bytes_per_second = rate(facts, rise);
+    verdict.evidence = facts.drifts();
     verdict
 }
 
