@@ -30,8 +30,18 @@ struct Grown<'a> {
     survival: Survival,
 }
 
-/// What grows steadily, most lasting bytes first.
+/// What grows steadily and is no garbage, most lasting bytes first.
 fn steady<'a>(facts: &Facts<'a>) -> Vec<Grown<'a>> {
+    let is_garbage = |it: &Grown<'_>| {
+        it.survival.lasting_bytes < limit::COLLECTED_BYTES && is_collected(facts, it.site)
+    };
+    let mut steady = growing(facts);
+    steady.retain(|it| !is_garbage(it));
+    steady
+}
+
+/// What grows steadily.
+fn growing<'a>(facts: &Facts<'a>) -> Vec<Grown<'a>> {
     let mut groups: HashMap<Vec<&str>, Vec<&'a SiteGrowth>> = HashMap::new();
     for site in &facts.growth.sites {
         groups.entry(key(facts, site)).or_default().push(site);
@@ -53,12 +63,9 @@ fn steady<'a>(facts: &Facts<'a>) -> Vec<Grown<'a>> {
             survival,
         })
     };
-    let is_garbage = |it: &Grown<'_>| {
-        it.survival.lasting_bytes < limit::COLLECTED_BYTES && is_collected(facts, it.site)
-    };
     let grown = groups.into_values().filter_map(of);
     let mut steady: Vec<_> = grown
-        .filter(|it| is_steady(&it.sum, &it.survival) && !is_garbage(it))
+        .filter(|it| is_steady(&it.sum, &it.survival))
         .collect();
     steady.sort_by(|a, b| {
         let by_size = b.survival.lasting_bytes.cmp(&a.survival.lasting_bytes);
@@ -248,20 +255,21 @@ fn evidence(sites: &[Grown<'_>], bytes: u64) -> Vec<String> {
 
 fn stacks(facts: &Facts<'_>, sites: &[Grown<'_>], bytes: u64) -> Vec<VerdictStack> {
     let whole = bytes.max(sum(sites));
-    let (told, rest) = sites.split_at(sites.len().min(STACKS));
-    let mut told: Vec<&Grown<'_>> = told.iter().collect();
-    // Threads of a runtime have no script in their stacks: who made them work grows beside.
-    if facts.has_runtime("V8")
-        && !told.iter().any(|it| is_of_scripts(facts, it))
-        && let Some(beside) = rest.iter().find(|it| is_of_scripts(facts, it))
-    {
-        told.truncate(STACKS - 1);
-        told.push(beside);
-    }
-    let sites: Vec<(&str, u64)> = (told.iter())
-        .map(|it| (it.site.site_id.as_str(), it.survival.lasting_bytes))
+    let of = |it: &Grown<'_>| it.survival.lasting_bytes;
+    let mut told: Vec<(&str, u64)> = (sites.iter())
+        .map(|it| (it.site.site_id.as_str(), of(it)))
         .collect();
-    facts.stacks_of(&sites, whole)
+    told.truncate(STACKS);
+    // Threads of a runtime have no script in their stacks: who made them work grows beside.
+    let are_of_threads = !sites.iter().take(STACKS).any(|it| is_of_scripts(facts, it));
+    if facts.has_runtime("V8") && are_of_threads && !told.is_empty() {
+        let mut growing = growing(facts).into_iter();
+        if let Some(beside) = growing.find(|it| is_of_scripts(facts, it)) {
+            told.truncate(STACKS - 1);
+            told.push((beside.site.site_id.as_str(), of(&beside)));
+        }
+    }
+    facts.stacks_of(&told, whole)
 }
 
 /// Whether a function of the program's own scripts is in its stack.

@@ -5,7 +5,7 @@ use super::{Facts, thresholds as limit, words};
 use crate::{
     analyze::growth::{grown, steepest_part, troughs},
     model::{
-        MappingKind,
+        MappingKind, MappingSite,
         verdict::{Confidence, Kind, PlaceName, Verdict},
     },
 };
@@ -45,7 +45,11 @@ pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
     // A collected heap has teeth, and may come to its height by one of them.
     let has_teeth = facts.growth.runtime.is_some();
     if other >= enough && is_steady(series) && (has_teeth || !is_step(series)) {
-        verdicts.push(anonymous(facts, other, javascript.is_some()));
+        let verdict = anonymous(facts, other, javascript.is_some());
+        // What is not explained is only told where nothing else is.
+        if verdict.kind != Kind::NotEnoughData || found.is_empty() && verdicts.is_empty() {
+            verdicts.push(verdict);
+        }
     }
     for (place, what) in [
         (PlaceName::Files, "pages of files"),
@@ -63,10 +67,7 @@ pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
 /// `is_beside`: V8's heap is not in it.
 fn anonymous(facts: &Facts<'_>, rise: u64, is_beside: bool) -> Verdict {
     let pool = facts.mapped(|site| site.pool.is_some());
-    let in_pool = pool
-        .iter()
-        .map(|it| it.extent.resident_bytes)
-        .fold(0, u64::saturating_add);
+    let in_pool = resident(&pool);
     let rate = rate(facts, rise);
     let of = |kind, what: &str| {
         let summary = format!(
@@ -93,15 +94,36 @@ fn anonymous(facts: &Facts<'_>, rise: u64, is_beside: bool) -> Verdict {
         )];
         verdict
     } else {
+        let sites = facts.mapped(|it| it.kind == MappingKind::Anonymous);
+        if !facts.is_walked() && resident(&sites) < rise / 2 {
+            return unexplained(facts, rise);
+        }
         let mut verdict = of(Kind::Mapping, "Mappings grow");
-        verdict.stacks =
-            facts.stacks_of_mapped(&facts.mapped(|it| it.kind == MappingKind::Anonymous));
+        verdict.stacks = facts.stacks_of_mapped(&sites);
         verdict.advice = vec!["Unmap what these stacks map.".to_owned()];
         verdict
     };
     verdict.bytes_per_second = rate;
     verdict.evidence = facts.drifts();
     verdict.would_change = vec![COLLECTOR.to_owned()];
+    verdict
+}
+
+fn resident(sites: &[&MappingSite]) -> u64 {
+    let bytes = sites.iter().map(|it| it.extent.resident_bytes);
+    bytes.fold(0, u64::saturating_add)
+}
+
+/// Neither live blocks nor mappings are so much more: free pages of a heap that cannot be
+/// looked into, or what was mapped before.
+fn unexplained(facts: &Facts<'_>, rise: u64) -> Verdict {
+    let summary = format!(
+        "Not enough data: {} more are resident than live blocks and mappings explain, and the heap was not walked throughout.",
+        words::bytes(rise)
+    );
+    let mut verdict = facts.verdict(Kind::NotEnoughData, Confidence::Low, rise, summary);
+    verdict.bytes_per_second = rate(facts, rise);
+    verdict.evidence = facts.drifts();
     verdict
 }
 
