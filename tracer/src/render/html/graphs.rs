@@ -149,6 +149,7 @@ fn frame(title: &str, svg: &str, is_open: bool) -> Markup {
     let document = format!(
         "<!DOCTYPE html><meta charset=utf-8><style>body{{margin:0;background:#f8f8f8}}\
          body>svg{{display:block;width:100%}}@media(scripting:none){{body>svg{{min-width:1200px}}}}\
+         #search{{opacity:.8!important}}@media(max-width:700px){{#title,#subtitle{{display:none}}}}\
          </style><script>{SHIM}</script><script>{script}</script>{svg}"
     );
     let document = document.replace('&', "&amp;").replace('\'', "&#39;");
@@ -173,8 +174,8 @@ struct Thinned {
     narrower_than: f64,
 }
 
-const BEGIN: &str = "<g>\n<title>";
-const END: &str = "</g>\n";
+const BEGIN: &str = "<g><title>";
+const END: &str = "</g>";
 
 impl Thinned {
     fn of(svg: &str, most: usize) -> Self {
