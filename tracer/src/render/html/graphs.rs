@@ -75,7 +75,7 @@ pub fn graphs(report: &Report) -> Graphs {
             (Err(error), _) => absent.push((picture.file, error.to_string())),
             (Ok(()), Some(why)) => absent.push((picture.file, why.to_owned())),
             (Ok(()), None) => {
-                scripts.extend(script(&svg).map(str::to_owned));
+                scripts.extend(script(&svg));
                 drawn.push((picture, Thinned::of(&svg, BYTES_MAX)));
             }
         }
@@ -112,23 +112,29 @@ fn empty(svg: &str) -> Option<&str> {
 const SCRIPT_BEGINS: &str = "<script type=\"text/ecmascript\"><![CDATA[";
 const SCRIPT_ENDS: &str = "]]></script>";
 
-/// The picture's own script: inferno's, without a word of the process's.
-fn script(svg: &str) -> Option<&str> {
+/// The picture's own script, inferno's, without a word of the process's: it stands in two
+/// sections of characters.
+fn script(svg: &str) -> Option<String> {
     let (_, after) = svg.split_once(SCRIPT_BEGINS)?;
-    after.split_once(SCRIPT_ENDS).map(|(script, _)| script)
+    let (script, _) = after.split_once(SCRIPT_ENDS)?;
+    Some(script.replace("]]><![CDATA[", ""))
 }
 
-fn without_script(svg: &str) -> (String, &str) {
-    let script = script(svg).unwrap_or_default();
-    let element = format!("{SCRIPT_BEGINS}{script}{SCRIPT_ENDS}");
-    (svg.replacen(&element, "", 1), script)
+fn without_script(svg: &str) -> String {
+    let around = svg.split_once(SCRIPT_BEGINS).and_then(|(before, after)| {
+        let (_, after) = after.split_once(SCRIPT_ENDS)?;
+        Some([before, after].concat())
+    });
+    let svg = around.unwrap_or_else(|| svg.to_owned());
+    // `frame.js` calls it.
+    svg.replacen(" onload=\"init(evt)\"", "", 1)
 }
 
 /// A document in the value of an attribute: in single quotes, of which pictures have
 /// few. Within them only these two characters mean anything (HTML, 13.1.2.3).
 ///
-/// The script comes before the picture as HTML's own: what hash Chromium takes of one
-/// within a picture is not told anywhere.
+/// The script comes before the picture as HTML's own, so that its hash is plainly that of
+/// its text.
 fn frame(title: &str, svg: &str, is_open: bool) -> Markup {
     let svg = svg
         .find("<svg")
@@ -137,11 +143,13 @@ fn frame(title: &str, svg: &str, is_open: bool) -> Markup {
     let height = number_in(svg, "height=\"")
         .unwrap_or(400.0)
         .clamp(100.0, 20_000.0);
-    let (svg, script) = without_script(svg);
+    let script = script(svg).unwrap_or_default();
+    let svg = without_script(svg);
     let loading = if is_open { "eager" } else { "lazy" };
     let document = format!(
         "<!DOCTYPE html><meta charset=utf-8><style>body{{margin:0;background:#f8f8f8}}\
          body>svg{{display:block;width:100%}}@media(scripting:none){{body>svg{{min-width:1200px}}}}\
+         #search{{opacity:.8!important}}@media(max-width:700px){{#title,#subtitle{{display:none}}}}\
          </style><script>{SHIM}</script><script>{script}</script>{svg}"
     );
     let document = document.replace('&', "&amp;").replace('\'', "&#39;");
@@ -166,8 +174,8 @@ struct Thinned {
     narrower_than: f64,
 }
 
-const BEGIN: &str = "<g>\n<title>";
-const END: &str = "</g>\n";
+const BEGIN: &str = "<g><title>";
+const END: &str = "</g>";
 
 impl Thinned {
     fn of(svg: &str, most: usize) -> Self {
@@ -242,11 +250,12 @@ mod tests {
     #[test]
     fn thins_from_the_narrowest() {
         let mut svg = Vec::new();
-        flamegraph::write(&sample::node_sized(300), &mut svg).unwrap();
+        flamegraph::write(&sample::node_sized(3000), &mut svg).unwrap();
         let svg = String::from_utf8(svg).unwrap();
+        let most = svg.len() - 5_000;
         let frames = |svg: &str| svg.matches(BEGIN).count();
-        let thinned = Thinned::of(&svg, svg.len() / 2);
-        assert!(thinned.svg.len() <= svg.len() / 2);
+        let thinned = Thinned::of(&svg, most);
+        assert!(thinned.svg.len() <= most);
         assert!(frames(&thinned.svg) > 10, "{}", frames(&thinned.svg));
         assert_eq!(frames(&thinned.svg) + thinned.left_out, frames(&svg));
         let widths = thinned.svg.split(BEGIN).skip(1).map(width);

@@ -13,6 +13,8 @@ use crate::render::words;
 
 /// Sites with a row; all are in report.json.
 const SITES: usize = 100;
+/// So many have one however small they are; others with a thousandth of all that is live.
+const FEW: usize = 10;
 
 pub fn section(report: &Report) -> Markup {
     let live = || {
@@ -21,10 +23,17 @@ pub fn section(report: &Report) -> Markup {
             .iter()
             .filter(|site| site.counts.live_bytes > 0)
     };
-    let shown: Vec<&Site> = live().take(SITES).collect();
+    let is_worth = |site: &Site| {
+        site.counts.live_bytes.saturating_mul(1000) >= report.totals.counts.live_bytes
+    };
+    let shown: Vec<&Site> = (live().enumerate())
+        .take_while(|(number, site)| *number < FEW || is_worth(site))
+        .map(|(_, site)| site)
+        .take(SITES)
+        .collect();
     let all = live().count();
     let rest = live()
-        .skip(SITES)
+        .skip(shown.len())
         .map(|it| it.counts.live_bytes)
         .fold(0, u64::saturating_add);
     let growth: HashMap<(u32, &str), &SiteGrowth> = (report.growth.iter())

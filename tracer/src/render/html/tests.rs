@@ -7,6 +7,7 @@ use crate::analyze::verdict::{judge, places};
 use crate::model::{
     JAVASCRIPT,
     growth::{Growth, Resident},
+    verdict::PlaceName,
 };
 use crate::render::sample;
 
@@ -26,16 +27,17 @@ fn assert_harmless(page: &str) {
         "<link",
         "<base",
         "src=\"",
-        "url(",
         "@import",
         "javascript:",
         "allow-same-origin",
     ] {
         assert!(!page.contains(wrong), "{wrong}");
     }
-    let scripts = |what: &str| page.matches(what).count();
-    assert_eq!(scripts("<script"), scripts("</script>"));
-    assert_eq!(scripts("<iframe"), scripts("'></iframe>"));
+    let count = |what: &str| page.matches(what).count();
+    assert_eq!(count("<script"), count("</script>"));
+    assert_eq!(count("<iframe"), count("'></iframe>"));
+    // Inferno's ground.
+    assert_eq!(count("url("), count("url(#background)"));
     let control = |c: char| c.is_control() && c != '\n';
     assert!(!page.contains(control) && !page.contains(['\u{202e}', '\u{200b}']));
     assert!(page.ends_with("</html>"));
@@ -196,13 +198,12 @@ fn figures_are_those_of_the_report() {
     let sockets = report.sockets.as_ref().unwrap();
     let last = sockets.timeline.last().unwrap();
     expected.extend([last.send_bytes, last.receive_bytes, last.orphan_bytes]);
-    expected.extend(
-        report
-            .places
-            .iter()
-            .map(|it| it.end_bytes)
-            .filter(|it| *it > 0),
-    );
+    // Of other anonymous memory the JS heap is told apart where it is known.
+    let places = report
+        .places
+        .iter()
+        .filter(|it| it.name != PlaceName::OtherAnonymous);
+    expected.extend(places.map(|it| it.end_bytes).filter(|it| *it > 0));
     for number in expected {
         assert!(
             values.contains(number.to_string().as_str()),
@@ -240,8 +241,7 @@ fn a_large_report_makes_a_small_page() {
     let page = page_of(&report);
     let seconds = processor() - began;
     assert!(page.len() < 4 << 20, "{}", page.len());
-    assert!(page.contains("The 100 largest of 60,000 sites"));
-    assert!(page.contains(" are left out here, to keep the page small: live.svg has them."));
+    assert!(page.contains("The 10 largest of 60,000 sites"));
     assert!(seconds < 60.0, "{seconds} s");
 }
 
