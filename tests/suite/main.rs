@@ -12,6 +12,7 @@ mod exact;
 mod follow;
 mod fragmentation;
 mod friendly;
+mod gate;
 mod heap;
 mod hostile;
 mod javascript;

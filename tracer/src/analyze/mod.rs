@@ -3,6 +3,7 @@
 
 pub mod diff;
 pub mod fragmentation;
+pub mod gate;
 pub mod growth;
 pub mod sockets;
 pub mod verdict;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     arguments::{self, Format, Picture},
-    outcome,
+    gate, outcome,
     printer::Printer,
 };
 use crate::{
@@ -24,7 +24,7 @@ pub fn run(arguments: &arguments::Report, printer: &Printer) -> anyhow::Result<E
     let report = store::read_recording(&arguments.recording)?;
     let output = outcome::output_dir(arguments.output.as_deref(), "report", std::process::id())?;
     outcome::deliver(&report, &output, printer, false)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(gate::check(&arguments.gate, None, &report, printer).into())
 }
 
 fn one(
@@ -51,7 +51,7 @@ fn one(
             .file(|out| render(&report, format, which, out))
             .context("the result could not be written to standard output")?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(gate::check(&arguments.gate, None, &report, printer).into())
 }
 
 fn render(

@@ -15,12 +15,16 @@ mod words;
 use std::cmp::Reverse;
 
 use facts::Facts;
+pub use facts::own_function;
 pub use places::places;
 
 use crate::model::{
     Process, Report,
     verdict::{Confidence, Kind, Verdict},
 };
+
+/// What is seen for a shorter time clears nobody, s.
+pub const SHORTEST_SECONDS: f64 = thresholds::WINDOW_SECONDS;
 
 /// The verdicts on every process, each one's main one first; those that hold most come
 /// first.
@@ -31,10 +35,9 @@ pub fn judge(report: &Report) -> Vec<Verdict> {
         .iter()
         .map(|process| of(report, process))
         .collect();
-    let accuses = |it: &Verdict| !matches!(it.kind, Kind::Healthy | Kind::NotEnoughData);
     by_process.sort_by_key(|verdicts| {
         let first = verdicts.first();
-        Reverse(first.map(|it| (accuses(it), it.bytes)))
+        Reverse(first.map(|it| (it.kind.accuses(), it.bytes)))
     });
     by_process.into_iter().flatten().collect()
 }
