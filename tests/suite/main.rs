@@ -16,6 +16,7 @@ mod gate;
 mod heap;
 mod hostile;
 mod javascript;
+mod leak;
 mod life;
 mod mappings;
 mod memleak;

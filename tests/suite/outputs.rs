@@ -4,10 +4,11 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tests::{Finished, Memtrace, Program, memtrace, needs_tracing, run_memtrace};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "report.json",
     "live.folded",
     "live.svg",
+    "leak.svg",
     "mappings.svg",
     "fragmentation.svg",
     "sockets.svg",
@@ -63,6 +64,7 @@ fn one_format_at_a_time() {
         ("report.json", &["json"]),
         ("profile.pb.gz", &["pprof"]),
         ("live.svg", &["svg"]),
+        ("leak.svg", &["svg", "--which", "leak"]),
         ("mappings.svg", &["svg", "--which", "mappings"]),
         ("fragmentation.svg", &["svg", "--which", "fragmentation"]),
         ("sockets.svg", &["svg", "--which", "sockets"]),

@@ -5,5 +5,6 @@ pub mod diff;
 pub mod fragmentation;
 pub mod gate;
 pub mod growth;
+pub mod leak_weight;
 pub mod sockets;
 pub mod verdict;

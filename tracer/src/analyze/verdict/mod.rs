@@ -3,14 +3,14 @@
 //! Each kind has a file of its own, which looks at the facts of one process and finds
 //! nothing, or a verdict with its evidence. Several can be true at once.
 
-mod facts;
+pub(super) mod facts;
 mod free;
-mod leak;
+pub(super) mod leak;
 mod places;
-mod rise;
+pub(super) mod rise;
 mod sockets;
-mod thresholds;
-mod words;
+pub(super) mod thresholds;
+pub(super) mod words;
 
 use std::cmp::Reverse;
 

@@ -11,10 +11,25 @@ use crate::{
 };
 
 pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
+    let leaks = found.iter().filter(|it| it.kind == Kind::Leak);
+    let leaked = leaks.map(|it| it.bytes).fold(0, u64::saturating_add);
+    let of = |(place, rise)| match place {
+        PlaceName::Files => mapped(facts, rise, "pages of files"),
+        PlaceName::Shared => mapped(facts, rise, "shared memory"),
+        _ => anonymous(facts, rise),
+    };
+    risen(facts, leaked).into_iter().map(of).collect()
+}
+
+/// The places beside the allocator that rise steadily, by how much. `leaked`: what of it
+/// is known to be leaked blocks, where the two cannot be told apart.
+pub fn risen(facts: &Facts<'_>, leaked: u64) -> Vec<(PlaceName, u64)> {
     let enough = limit::at_least(limit::RISE_BYTES, limit::RISE_PART, facts.resident);
-    let mut verdicts = Vec::new();
-    let mut other = grown(facts.series(PlaceName::OtherAnonymous), facts.seconds);
-    if !facts.is_walked() {
+    let rise = |place| {
+        let rise = grown(facts.series(place), facts.seconds);
+        if place != PlaceName::OtherAnonymous || facts.is_walked() {
+            return rise;
+        }
         // The allocator's is in it, too: what the ledger knows of.
         let live: Vec<(f64, u64)> = facts
             .growth
@@ -22,25 +37,17 @@ pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
             .iter()
             .map(|it| (it.seconds, it.live_bytes))
             .collect();
-        let leaked = found
-            .iter()
-            .filter(|it| it.kind == Kind::Leak)
-            .map(|it| it.bytes);
-        other = other.saturating_sub(grown(&live, facts.seconds).max(leaked.sum()));
-    }
-    if other >= enough && is_steady(facts, PlaceName::OtherAnonymous) {
-        verdicts.push(anonymous(facts, other));
-    }
-    for (place, what) in [
-        (PlaceName::Files, "pages of files"),
-        (PlaceName::Shared, "shared memory"),
-    ] {
-        let rise = grown(facts.series(place), facts.seconds);
-        if rise >= enough && is_steady(facts, place) {
-            verdicts.push(mapped(facts, rise, what));
-        }
-    }
-    verdicts
+        rise.saturating_sub(grown(&live, facts.seconds).max(leaked))
+    };
+    let places = [
+        PlaceName::OtherAnonymous,
+        PlaceName::Files,
+        PlaceName::Shared,
+    ];
+    let risen = places.into_iter().map(|place| (place, rise(place)));
+    risen
+        .filter(|(place, rise)| *rise >= enough && is_steady(facts, *place))
+        .collect()
 }
 
 fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
@@ -123,7 +130,7 @@ fn rate(facts: &Facts<'_>, rise: u64) -> f64 {
 
 /// Whether it rose in the second half about as it did in the first: what warms up
 /// comes to an end.
-fn is_steady(facts: &Facts<'_>, place: PlaceName) -> bool {
+pub fn is_steady(facts: &Facts<'_>, place: PlaceName) -> bool {
     let series = facts.series(place);
     let Some((first, last)) = series.first().zip(series.last()) else {
         return false;

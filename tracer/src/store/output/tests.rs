@@ -5,8 +5,9 @@ use std::process::Command;
 use super::*;
 use crate::render::sample;
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "fragmentation.svg",
+    "leak.svg",
     "live.folded",
     "live.svg",
     "mappings.svg",
@@ -33,7 +34,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A trace leaves its eight outputs, whole, private, and nothing else.
+/// A trace leaves its nine outputs, whole, private, and nothing else.
 #[test]
 fn writes_all_outputs() {
     let place = tempfile::tempdir().unwrap();
@@ -44,6 +45,7 @@ fn writes_all_outputs() {
     let written = output.write_all(&report).unwrap();
     let names = [
         "live.svg",
+        "leak.svg",
         "fragmentation.svg",
         "mappings.svg",
         "sockets.svg",
@@ -102,7 +104,7 @@ fn takes_a_directory_that_is_there() {
     );
     assert_eq!(mode(&path), 0o755);
     output.discard();
-    assert_eq!(entries(&path).len(), 9);
+    assert_eq!(entries(&path).len(), 10);
 }
 
 /// A trace that never began leaves no empty directory; one with outputs stays.
@@ -206,7 +208,7 @@ fn one_failure_does_not_spoil_the_others() {
     let output = OutputDir::create(&path, None).unwrap();
     std_fs::create_dir(path.join("live.svg")).unwrap();
     let errors = output.write_all(&sample::small()).unwrap_err();
-    assert_eq!(errors.written.len(), 7);
+    assert_eq!(errors.written.len(), 8);
     assert_eq!(errors.errors.len(), 1);
     let text = errors.to_string();
     assert!(
