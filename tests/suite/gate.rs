@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use tests::{Finished, Memtrace, Program, build, memtrace, needs_tracing, run_memtrace};
+use tests::{Finished, Memtrace, Program, build, needs_tracing, run_memtrace};
 
 const FAILED: Option<i32> = Some(3);
 
@@ -41,7 +41,7 @@ fn a_leak_fails() {
     let leaked = truth.sites["remember"].live_bytes;
     let recording = traced.path().join("recording.memtrace");
     let again = |options: &[&str]| {
-        let mut command = memtrace();
+        let mut command = tests::memtrace();
         command.arg("report").arg(&recording).args(options);
         Memtrace::start(&mut command).finish()
     };
@@ -133,4 +133,66 @@ fn nonsense_is_refused() {
     refused.assert_refused(&["leek", "js-heap", "not-enough-data", "any"]);
     let refused = run_memtrace(&["-p", "1", "--max-growth", "64X"]);
     refused.assert_refused(&["64X", "64M"]);
+}
+
+/// Between two recordings of a process that leaks its live blocks grew, by code that has a
+/// name, and the gate fails on it; between a recording and itself there is nothing to tell.
+#[test]
+fn a_difference_fails() {
+    needs_tracing!();
+    let mut program = Program::ready("outlives", &["20", "0", "l"]);
+    program.talk.go();
+    let trace = || {
+        let traced = Memtrace::attach(program.pid(), &["-d", "6s"]).finish();
+        assert!(traced.status.success(), "{}", traced.stderr);
+        traced
+    };
+    let (before, after) = (trace(), trace());
+    program.talk.truth();
+    assert!(program.end().success());
+    let recording = |traced: &Finished| traced.path().join("recording.memtrace");
+    let out = tempfile::tempdir().unwrap();
+    let out = out.path().join("diff");
+    let diff = |before: &Finished, after: &Finished, options: &[&str]| {
+        let mut command = tests::memtrace();
+        command
+            .arg("diff")
+            .arg(recording(before))
+            .arg(recording(after));
+        command.arg("-o").arg(&out).args(options);
+        Memtrace::start(&mut command).finish()
+    };
+    let gate = ["--fail-on", "any", "--max-growth", "8M"];
+    let failed = diff(&before, &after, &gate);
+    assert_eq!(failed.status.code(), FAILED, "{}", failed.stderr);
+    let reasons = lines(&failed, "--");
+    assert_eq!(reasons.len(), 2, "{}", failed.stderr);
+    let beginning = "memtrace: --fail-on leak: leak of ";
+    assert!(reasons[0].starts_with(beginning) && reasons[0].contains(", by remember (outlives.c:"));
+    assert!(
+        failed.stdout.contains("verdict  Live blocks grew: "),
+        "{}",
+        failed.stdout
+    );
+    let json = std::fs::read(out.join("diff.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let verdict = &json["verdicts"][0];
+    assert_eq!(
+        (&verdict["kind"], &verdict["confidence"]),
+        (&"leak".into(), &"high".into())
+    );
+    // What both windows saw of the leak, to a fifth.
+    let rate = verdict["bytes_per_second"].as_f64().unwrap();
+    let truth = 200.0 * 24_000.0;
+    assert!(
+        (rate / truth - 1.0).abs() < 0.2,
+        "{rate} of {truth} a second"
+    );
+    let same = diff(&before, &before, &gate);
+    assert_eq!(same.status.code(), Some(0), "{}", same.stderr);
+    assert!(
+        lines(&same, "passed, but: Not enough data").len() == 1,
+        "{}",
+        same.stderr
+    );
 }

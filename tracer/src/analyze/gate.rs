@@ -2,6 +2,7 @@
 //! does not want, and what a gate that lets it pass did not see.
 
 use super::{
+    diff::Difference,
     growth::stayed,
     verdict::{SHORTEST_SECONDS, own_function},
 };
@@ -124,6 +125,36 @@ impl Gate {
         Checked { failures, doubts }
     }
 
+    /// Checks what lies between two recordings; processes are indices of its groups.
+    #[must_use]
+    pub fn check_difference<'a>(&self, difference: &'a Difference<'_>) -> Checked<'a> {
+        let mut checked = Checked::default();
+        if self.is_open() {
+            return checked;
+        }
+        for report in [difference.before, difference.after] {
+            checked.doubts.extend(imperfections(report));
+        }
+        if !self.kinds.is_empty() {
+            checked.failures.extend(self.unwanted(&difference.verdicts));
+            checked.doubts.extend(self.not_enough(&difference.verdicts));
+        }
+        if let Some(most) = self.max_growth {
+            let groups = (0_u32..).zip(&difference.groups);
+            let rises: Vec<_> = groups.map(|(id, it)| (difference.rise(it), id)).collect();
+            let unknown = rises.iter().filter(|it| it.0.is_none()).count();
+            let known = rises.into_iter().filter_map(|(rise, id)| Some((rise?, id)));
+            checked.failures.extend(above(known, most));
+            if unknown > 0 {
+                checked.doubts.push(Doubt::NotKnown {
+                    option: "--max-growth",
+                    processes: unknown,
+                });
+            }
+        }
+        checked
+    }
+
     /// The first of the verdicts that are not wanted; verdicts come most important first.
     #[must_use]
     pub fn unwanted<'a>(&self, verdicts: &'a [Verdict]) -> Option<Failure<'a>> {
@@ -140,18 +171,21 @@ impl Gate {
 
     /// Processes of which nothing can be said.
     fn undecided<'a>(&self, report: &'a Report) -> Vec<Doubt<'a>> {
-        let mut doubts = Vec::new();
-        if !self.kinds.contains(&Kind::NotEnoughData) {
-            let verdicts = report.verdicts.iter();
-            let mut undecided = verdicts.filter(|it| it.kind == Kind::NotEnoughData);
-            if let Some(verdict) = undecided.next() {
-                let others = undecided.count();
-                doubts.push(Doubt::NotEnoughData { verdict, others });
-            }
-        }
+        let mut doubts: Vec<_> = self.not_enough(&report.verdicts).into_iter().collect();
         let known = |id: u32| report.verdicts.iter().any(|it| it.process == id);
         doubts.extend(not_known("--fail-on", report, known));
         doubts
+    }
+
+    fn not_enough<'a>(&self, verdicts: &'a [Verdict]) -> Option<Doubt<'a>> {
+        if self.kinds.contains(&Kind::NotEnoughData) {
+            return None;
+        }
+        let verdicts = verdicts.iter();
+        let mut undecided = verdicts.filter(|it| it.kind == Kind::NotEnoughData);
+        let verdict = undecided.next()?;
+        let others = undecided.count();
+        Some(Doubt::NotEnoughData { verdict, others })
     }
 
     fn doubts<'a>(&self, report: &'a Report) -> Vec<Doubt<'a>> {
@@ -170,17 +204,24 @@ impl Gate {
         if processes > 0 && seconds >= SHORTEST_SECONDS {
             doubts.push(Doubt::Brief { processes });
         }
-        if report.loss.iter().any(|it| it.calls > 0) {
-            doubts.push(Doubt::Lost(report));
-        }
-        if !report.not_covered.is_empty() {
-            doubts.push(Doubt::NotCovered(report.not_covered.len()));
-        }
-        if report.level == Level::Sampled {
-            doubts.push(Doubt::Sampled);
-        }
+        doubts.extend(imperfections(report));
         doubts
     }
+}
+
+/// What a report has not seen well.
+fn imperfections(report: &Report) -> Vec<Doubt<'_>> {
+    let mut doubts = Vec::new();
+    if report.loss.iter().any(|it| it.calls > 0) {
+        doubts.push(Doubt::Lost(report));
+    }
+    if !report.not_covered.is_empty() {
+        doubts.push(Doubt::NotCovered(report.not_covered.len()));
+    }
+    if report.level == Level::Sampled {
+        doubts.push(Doubt::Sampled);
+    }
+    doubts
 }
 
 fn not_known(
@@ -214,7 +255,10 @@ pub fn rise(growth: &Growth) -> u64 {
 }
 
 fn risen<'a>(growth: &[Growth], most: u64) -> Option<Failure<'a>> {
-    let rises = growth.iter().map(|it| (rise(it), it.process));
+    above(growth.iter().map(|it| (rise(it), it.process)), most)
+}
+
+fn above<'a>(rises: impl Iterator<Item = (u64, u32)>, most: u64) -> Option<Failure<'a>> {
     let above: Vec<(u64, u32)> = rises.filter(|it| it.0 > most).collect();
     let (bytes, process) = above.iter().copied().max()?;
     Some(Failure::Growth {

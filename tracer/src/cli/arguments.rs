@@ -274,6 +274,8 @@ pub struct Diff {
     /// Directory for diff.svg, diff.folded and diff.json; made if missing.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub gate: Gate,
 }
 
 #[derive(Args, Debug)]

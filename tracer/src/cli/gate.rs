@@ -4,7 +4,10 @@ use std::{process::ExitCode, time::Duration};
 
 use super::{arguments, printer::Printer};
 use crate::{
-    analyze::gate::{Checked, Gate},
+    analyze::{
+        diff::Difference,
+        gate::{Checked, Gate},
+    },
     model::Report,
     render::gate,
 };
@@ -38,6 +41,18 @@ pub fn check(
 ) -> Passed {
     let gate = gate_of(arguments, asked);
     tell(&gate.check(report), printer, &|id| gate::whose(report, id))
+}
+
+/// The same of what lies between two recordings.
+pub fn check_difference(
+    arguments: &arguments::Gate,
+    difference: &Difference<'_>,
+    printer: &Printer,
+) -> Passed {
+    let checked = gate_of(arguments, None).check_difference(difference);
+    tell(&checked, printer, &|index| {
+        gate::whose_group(difference, index)
+    })
 }
 
 fn gate_of(arguments: &arguments::Gate, asked: Option<Duration>) -> Gate {

@@ -6,7 +6,10 @@ use super::{
     words::{bytes, counted, seconds},
 };
 use crate::{
-    analyze::gate::{Doubt, Failure},
+    analyze::{
+        diff::Difference,
+        gate::{Doubt, Failure},
+    },
     model::{Frame, Report, verdict::Kind},
 };
 
@@ -63,6 +66,17 @@ pub fn whose(report: &Report, id: u32) -> String {
                 cut_end(&program, NAME_COLUMNS)
             )
         },
+    )
+}
+
+/// The same of a group of processes: `in node (4711 → 4800)`.
+#[must_use]
+pub fn whose_group(difference: &Difference<'_>, index: u32) -> String {
+    let index_of = usize::try_from(index).ok();
+    let whose = index_of.and_then(|it| difference.groups.get(it));
+    whose.map_or_else(
+        || format!("in group {index}"),
+        |it| format!("in {}", cut_end(&super::diff::whose(it), NAME_COLUMNS)),
     )
 }
 

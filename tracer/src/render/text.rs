@@ -13,7 +13,7 @@ mod heap;
 mod mappings;
 mod site;
 mod sockets;
-mod verdict;
+pub(super) mod verdict;
 
 /// How many sites are shown; all of them are in the other outputs.
 const SITES: usize = 10;
