@@ -4,11 +4,12 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tests::{Finished, Memtrace, Program, memtrace, needs_tracing, run_memtrace};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "report.html",
     "report.json",
     "live.folded",
     "live.svg",
+    "leak.svg",
     "mappings.svg",
     "fragmentation.svg",
     "sockets.svg",
@@ -65,6 +66,7 @@ fn one_format_at_a_time() {
         ("report.html", &["html"]),
         ("profile.pb.gz", &["pprof"]),
         ("live.svg", &["svg"]),
+        ("leak.svg", &["svg", "--which", "leak"]),
         ("mappings.svg", &["svg", "--which", "mappings"]),
         ("fragmentation.svg", &["svg", "--which", "fragmentation"]),
         ("sockets.svg", &["svg", "--which", "sockets"]),

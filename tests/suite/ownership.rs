@@ -48,7 +48,7 @@ fn results_belong_to_the_user_behind_sudo() {
         assert_eq!(owner(&entry.unwrap().path()), NOBODY);
         files += 1;
     }
-    assert_eq!(files, 9);
+    assert_eq!(files, 10);
     assert!(program.end().success());
 }
 

@@ -5,16 +5,17 @@
 //! one row, so the rows' differences add up to the difference of the totals. What keeps
 //! the two from being compared like with like is told as [`Caveat`]s.
 //!
-//! The verdict on the difference is not here yet: it will be another function of
-//! [`Difference`].
+//! The verdict says which place of a process grew, whose doing it is, and how sure that is.
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use crate::model::{Frame, MappingSite, Report, Source};
+use crate::model::{Frame, MappingSite, Report, Source, verdict::Verdict};
 
 mod caveat;
 mod group;
+mod levels;
 mod pace;
+mod verdict;
 
 pub use caveat::{Caveat, Side};
 pub use group::Group;
@@ -39,6 +40,26 @@ pub struct Difference<'a> {
     pub live: Account<'a>,
     /// What was mapped and resident at the end, where both recordings have it.
     pub mapped: Option<Account<'a>>,
+    /// What kind of growth lies between the two. Each one's process is an index of
+    /// [`Self::groups`].
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Difference<'_> {
+    /// By how much the average process of a group holds more of what only it can give back:
+    /// anonymous, shared and swapped memory, in the last thirds of the windows. `None`:
+    /// not of both recordings.
+    #[must_use]
+    pub fn rise(&self, group: &Group<'_>) -> Option<u64> {
+        let of = |report: &Report, processes: &[&crate::model::Process]| {
+            let is_known = |id: u32| report.growth.iter().any(|it| it.process == id);
+            let is_complete = processes.iter().all(|it| is_known(it.id));
+            let levels = levels::levels(report, processes);
+            (is_complete && !processes.is_empty()).then_some(levels.own)
+        };
+        let before = of(self.before, &group.before)?;
+        Some(of(self.after, &group.after)?.saturating_sub(before))
+    }
 }
 
 /// Rows that add up.
@@ -167,7 +188,7 @@ pub fn compare<'a>(before: &'a Report, after: &'a Report) -> Result<Difference<'
     let live = live.account();
     let mut caveats = caveat::caveats(before, after);
     caveats.extend(live.unmatched());
-    Ok(Difference {
+    let mut difference = Difference {
         before,
         after,
         caveats,
@@ -175,7 +196,10 @@ pub fn compare<'a>(before: &'a Report, after: &'a Report) -> Result<Difference<'
         live,
         mapped: both_mapped.then(|| mapped.account()),
         groups: groups.groups,
-    })
+        verdicts: Vec::new(),
+    };
+    difference.verdicts = verdict::judge(&difference);
+    Ok(difference)
 }
 
 fn mapping_sites(report: &Report) -> impl Iterator<Item = (u32, &MappingSite)> {

@@ -137,6 +137,29 @@ fn value_at(points: &[(f64, u64)], seconds: f64) -> f64 {
     before.1 as f64 + (after.1 as f64 - before.1 as f64) * part.clamp(0.0, 1.0)
 }
 
+/// By how much it rose and stayed up: from the least in the first third to the least in
+/// the last, which is never more than it rose. Where it rose from end to end and hardly
+/// ever fell, these lie two thirds of the time apart, and the rest is counted too.
+#[must_use]
+pub fn stayed(points: &[(f64, u64)]) -> u64 {
+    let (low, high) = troughs(points);
+    let risen = high.saturating_sub(low);
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return 0;
+    };
+    let whole = last.1.saturating_sub(first.1);
+    let falls = points
+        .windows(2)
+        .map(|two| two[0].1.saturating_sub(two[1].1))
+        .fold(0, u64::saturating_add);
+    if falls <= whole / 10 {
+        // What came in the last moment only is not known to stay.
+        whole.min(risen.saturating_add(risen / 2)).max(risen)
+    } else {
+        risen
+    }
+}
+
 /// In which eighth of a window something happened.
 #[must_use]
 pub fn age(since_start: f64, window: f64) -> usize {
@@ -250,6 +273,23 @@ mod tests {
             .collect();
         // 0 in the first third, 2100 in the last.
         assert_eq!(grown(&toothed, 30.0), 3150);
+    }
+
+    /// A straight rise stayed with all of it; of a sawtooth, a peak and what came in the
+    /// last moment nothing did; a step did once.
+    #[test]
+    fn what_stays_is_neither_peak_nor_tooth() {
+        let of = |value: fn(u64) -> u64| {
+            let points: Vec<(f64, u64)> = (0..=30).map(|x| (x as f64, value(x))).collect();
+            stayed(&points)
+        };
+        assert_eq!(of(|x| 5 + x * 100), 3000);
+        assert_eq!(of(|x| x % 7 * 100), 0);
+        assert_eq!(of(|x| if x == 15 { 9000 } else { 7 }), 0);
+        assert_eq!(of(|x| if x == 30 { 9000 } else { 7 }), 0);
+        assert_eq!(of(|x| if x > 4 { 9000 } else { 7 }), 8993);
+        assert_eq!(of(|x| 9000 - x), 0);
+        assert_eq!(stayed(&[]), 0);
     }
 
     /// Steady growth is even and keeps on; what fills up and stops does not; what

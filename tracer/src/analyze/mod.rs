@@ -3,6 +3,8 @@
 
 pub mod diff;
 pub mod fragmentation;
+pub mod gate;
 pub mod growth;
+pub mod leak_weight;
 pub mod sockets;
 pub mod verdict;

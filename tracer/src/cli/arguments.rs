@@ -12,8 +12,10 @@ use crate::{
 };
 
 mod format;
+mod gate;
 
 pub use format::{Format, Picture};
+pub use gate::Gate;
 
 /// Which code holds a Linux process's memory: traces the allocator of a
 /// running process with eBPF and shows what is still allocated, by stack.
@@ -35,7 +37,8 @@ pub struct Arguments {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Start a program and trace it from its first allocation.
+    /// Start a program and trace it from its first allocation. Its exit status is
+    /// memtrace's; where that is 0, a gate that fails (--fail-on, --max-growth) makes it 3.
     Run(Run),
     /// One look at a process's heap, without tracing: what is in use, what is free
     /// and stays resident all the same, and on which pages.
@@ -152,6 +155,8 @@ pub struct Trace {
     /// Write `ready` to this file descriptor when calls begin to count.
     #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(0..=1 << 20))]
     pub ready_fd: Option<i32>,
+    #[command(flatten)]
+    pub gate: Gate,
 }
 
 impl Trace {
@@ -270,6 +275,8 @@ pub struct Report {
     /// Of what, with --format svg or folded.
     #[arg(long, value_enum, requires = "format", value_name = "PICTURE")]
     pub which: Option<Picture>,
+    #[command(flatten)]
+    pub gate: Gate,
 }
 
 #[derive(Args, Debug)]
@@ -281,6 +288,8 @@ pub struct Diff {
     /// Directory for diff.svg, diff.folded and diff.json; made if missing.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub gate: Gate,
 }
 
 #[derive(Args, Debug)]

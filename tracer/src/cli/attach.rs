@@ -16,7 +16,12 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
-use super::{arguments, outcome, printer::Printer};
+use super::{
+    arguments,
+    gate::{self, Passed},
+    outcome,
+    printer::Printer,
+};
 use crate::{
     collect::{Attaching, CollectError, Ended, Options, Session, Status, TargetProcess},
     model::Level,
@@ -33,8 +38,8 @@ pub fn run(arguments: &arguments::Attach, printer: &Printer) -> anyhow::Result<E
     let options = arguments
         .trace
         .options(arguments.max_overhead, arguments.follow);
-    trace_processes(targets, &arguments.trace, &options, ready, printer)?;
-    Ok(ExitCode::SUCCESS)
+    let (_, passed) = trace_processes(targets, &arguments.trace, &options, ready, printer)?;
+    Ok(passed.into())
 }
 
 /// The processes that are asked for. Of those found by name, one that cannot
@@ -70,14 +75,15 @@ fn targets(arguments: &arguments::Attach, printer: &Printer) -> anyhow::Result<V
     Ok(targets)
 }
 
-/// Traces running processes from here to files and report; where they are.
+/// Traces running processes from here to files and report; where they are, and what
+/// the gate says of them.
 pub fn trace_processes(
     targets: Vec<TargetProcess>,
     trace: &arguments::Trace,
     options: &Options,
     ready: Option<File>,
     printer: &Printer,
-) -> anyhow::Result<PathBuf> {
+) -> anyhow::Result<(PathBuf, Passed)> {
     let first = targets.first().context("which process? memtrace -p PID")?;
     let output = outcome::output_dir(trace.output.as_deref(), &first.name(), first.pid)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -104,7 +110,8 @@ pub fn trace_processes(
     let ended = runtime.block_on(follow(&mut session, trace.duration, asked, printer))?;
     let report = session.finish(ended)?;
     outcome::deliver(&report, &output, printer, false)?;
-    Ok(output.path().to_path_buf())
+    let passed = gate::check(&trace.gate, trace.duration, &report, printer);
+    Ok((output.path().to_path_buf(), passed))
 }
 
 /// Attaches to all targets; of several, to those that can be.

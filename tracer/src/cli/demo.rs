@@ -31,10 +31,11 @@ pub fn run(arguments: &arguments::Demo, printer: &Printer) -> anyhow::Result<Exi
         no_sockets: false,
         socket_probes: arguments::SocketProbes::Auto,
         ready_fd: None,
+        gate: arguments::Gate::default(),
     };
     let target = TargetProcess::open_own(program.child.id())?;
     let options = trace.options(arguments::Overhead(Limit::Off), false);
-    let output = attach::trace_processes(vec![target], &trace, &options, None, printer)?;
+    let (output, _) = attach::trace_processes(vec![target], &trace, &options, None, printer)?;
     printer.say(&format!(
         "the picture is {}: open it in a browser, and click on a frame to look closer",
         output.join("live.svg").display()

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::{arguments, outcome, printer::Printer};
+use super::{arguments, gate, outcome, printer::Printer};
 use crate::{
     analyze::diff,
     render::diff::{json, picture},
@@ -30,5 +30,5 @@ pub fn run(arguments: &arguments::Diff, printer: &Printer) -> anyhow::Result<Exi
     for path in written {
         printer.say(&format!("wrote {}", path.context(results)?.display()));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(gate::check_difference(&arguments.gate, &difference, printer).into())
 }

@@ -7,6 +7,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod floor;
+mod gate;
 mod heap;
 mod manual;
 mod outcome;

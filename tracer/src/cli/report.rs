@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     arguments::{self, Format, Picture},
-    outcome,
+    gate, outcome,
     printer::Printer,
 };
 use crate::{
@@ -24,7 +24,7 @@ pub fn run(arguments: &arguments::Report, printer: &Printer) -> anyhow::Result<E
     let report = store::read_recording(&arguments.recording)?;
     let output = outcome::output_dir(arguments.output.as_deref(), "report", std::process::id())?;
     outcome::deliver(&report, &output, printer, false)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(gate::check(&arguments.gate, None, &report, printer).into())
 }
 
 fn one(
@@ -51,7 +51,7 @@ fn one(
             .file(|out| render(&report, format, which, out))
             .context("the result could not be written to standard output")?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(gate::check(&arguments.gate, None, &report, printer).into())
 }
 
 fn render(
@@ -65,11 +65,13 @@ fn render(
         (Format::Json, _) => json::write(report, to),
         (Format::Pprof, _) => pprof::write(report, to),
         (Format::Folded, Picture::Live) => folded::write(report, &mut to),
+        (Format::Folded, Picture::Leak) => folded::write_leak(report, &mut to),
         (Format::Folded, Picture::Fragmentation) => folded::write_fragmentation(report, &mut to),
         (Format::Folded, Picture::Mappings) => folded::write_mappings(report, &mut to),
         (Format::Folded, Picture::Javascript) => folded::write_javascript(report, &mut to),
         (Format::Folded, Picture::Sockets) => folded::write_sockets(report, &mut to),
         (Format::Svg, Picture::Live) => flamegraph::write(report, to),
+        (Format::Svg, Picture::Leak) => flamegraph::write_leak(report, to),
         (Format::Svg, Picture::Fragmentation) => flamegraph::write_fragmentation(report, to),
         (Format::Svg, Picture::Mappings) => flamegraph::write_mappings(report, to),
         (Format::Svg, Picture::Javascript) => flamegraph::write_javascript(report, to),

@@ -26,7 +26,7 @@ use super::{
     tables::Tables,
 };
 use crate::{
-    model::{Counts, Report, Sampling},
+    model::{Counts, ENDED_EARLY, Report, Sampling},
     probe::{Kernel, KernelTypes, Limits, UnwindLimits, Uprobes, canary, features},
     symbolize::FileWorker,
 };
@@ -256,7 +256,7 @@ impl Session {
         }
         if ended == Ended::Overhead {
             self.notes.push(format!(
-                "Ended early to spare the target: the probes alone took up to {:.0}% of its CPU time. To trace longer raise --max-overhead, or turn it off.",
+                "{ENDED_EARLY}: the probes alone took up to {:.0}% of its CPU time. To trace longer raise --max-overhead, or turn it off.",
                 self.governor.worst_share * 100.0
             ));
         }

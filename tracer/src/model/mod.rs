@@ -28,6 +28,6 @@ pub use frame::{Frame, JAVASCRIPT};
 pub use loss::{Loss, LossCause};
 pub use mappings::{Extent, MappingKind, MappingSite, Mappings, ProcessMappings};
 pub use process::{Beginning, Exit, Followed, Process};
-pub use report::{Host, Level, Report, SCHEMA, Sampling, Totals, Window};
+pub use report::{ENDED_EARLY, Host, Level, Report, SCHEMA, Sampling, Totals, Window};
 pub use site::{Counts, Site, Source};
 pub use stack_end::StackEnd;

@@ -14,6 +14,9 @@ use super::{
 /// The schema this memtrace writes, and the newest it reads.
 pub const SCHEMA: u32 = 1;
 
+/// What the note of a trace begins with that memtrace itself ended.
+pub const ENDED_EARLY: &str = "Ended early to spare the target";
+
 /// What a trace found: `report.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {

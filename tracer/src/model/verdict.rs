@@ -111,6 +111,49 @@ pub enum Kind {
     NotEnoughData,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Leak,
+        Self::Fragmentation,
+        Self::Retention,
+        Self::JsHeap,
+        Self::SendBuffer,
+        Self::ReceiveBuffer,
+        Self::Orphan,
+        Self::AcceptQueue,
+        Self::Backlog,
+        Self::Mapping,
+        Self::Healthy,
+        Self::NotEnoughData,
+    ];
+
+    /// As `report.json` and `--fail-on` write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Leak => "leak",
+            Self::Fragmentation => "fragmentation",
+            Self::Retention => "retention",
+            Self::JsHeap => "js-heap",
+            Self::SendBuffer => "send-buffer",
+            Self::ReceiveBuffer => "receive-buffer",
+            Self::Orphan => "orphan",
+            Self::AcceptQueue => "accept-queue",
+            Self::Backlog => "backlog",
+            Self::Mapping => "mapping",
+            Self::Healthy => "healthy",
+            Self::NotEnoughData => "not-enough-data",
+        }
+    }
+
+    /// Whether it says that something is wrong.
+    #[must_use]
+    pub const fn accuses(self) -> bool {
+        !matches!(self, Self::Healthy | Self::NotEnoughData)
+    }
+}
+
 /// How sure a verdict is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -121,4 +164,18 @@ pub enum Confidence {
     Medium,
     /// All the evidence says so.
     High,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kind has one name, in `report.json` as on the command line.
+    #[test]
+    fn names_are_those_of_the_report() {
+        for kind in Kind::ALL {
+            let written = serde_json::to_value(kind).ok();
+            assert_eq!(written, Some(kind.name().into()), "{kind:?}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ pub use sentences::sentences;
 use super::names;
 
 /// Whose a row is: `node (4242)`, `node (4242 → 5151)`, `node (3 → 4 processes)`.
-fn whose(group: &Group<'_>) -> String {
+pub(super) fn whose(group: &Group<'_>) -> String {
     let pids = |processes: &[&crate::model::Process]| match processes {
         [] => "–".to_owned(),
         [only] => only.pid.to_string(),

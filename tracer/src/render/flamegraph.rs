@@ -1,6 +1,6 @@
 //! `live.svg`: the live bytes as a flame graph, drawn by inferno; `mappings.svg`:
 //! the resident bytes of mappings; `fragmentation.svg`: what is free and resident;
-//! `sockets.svg`: what is in the queues of sockets.
+//! `sockets.svg`: what is in the queues of sockets; `leak.svg`: what keeps growing.
 //!
 //! Width is bytes; the process stands at the bottom, the allocator function on
 //! top. The title says whose memory and how much, the subtitle when, how
@@ -16,6 +16,10 @@ use crate::model::{
 
 use super::layout::{cut_end, width};
 use super::{folded, loss, names, palette, words};
+
+mod leak;
+
+pub use leak::write_leak;
 
 /// Frames narrower than this share of the picture, in per cent, are left out:
 /// about half a pixel, so that the file stays small enough for a browser.

@@ -10,10 +10,15 @@ use std::{
     io::{self, Write},
 };
 
-use crate::model::{Frame, JAVASCRIPT, Level, Report, Site, Source, javascript_heap::own_part};
+use crate::{
+    analyze::leak_weight,
+    model::{Frame, JAVASCRIPT, Level, Report, Site, Source, javascript_heap::own_part},
+};
 
+mod leak;
 mod sockets;
 
+pub(super) use leak::leak_stacks;
 pub(super) use sockets::{peer_label, socket_stacks};
 
 use super::names;
@@ -60,6 +65,16 @@ pub fn write_javascript(report: &Report, to: &mut impl Write) -> io::Result<()> 
 /// Those of `to`.
 pub fn write_sockets(report: &Report, to: &mut impl Write) -> io::Result<()> {
     write_lines(socket_stacks(report), to)
+}
+
+/// Writes the stacks of `leak.svg`, with what outlives and keeps growing.
+///
+/// # Errors
+/// Those of `to`.
+pub fn write_leak(report: &Report, to: &mut impl Write) -> io::Result<()> {
+    let weights = leak_weight::weigh(report);
+    let stacks = leak_stacks(report, &weights).into_iter();
+    write_lines(stacks.map(|(stack, bytes, _)| (stack, bytes)), to)
 }
 
 fn write_lines(

@@ -8,6 +8,7 @@
 pub mod diff;
 pub mod flamegraph;
 pub mod folded;
+pub mod gate;
 pub mod heap;
 pub mod heap_map;
 pub mod html;

@@ -2,12 +2,18 @@
 //! its packages' purple, node's own blue, V8's builtins grey. The rest is left
 //! to inferno: C++ and Rust yellow, other native code red, a perf map's code green.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
 use inferno::flamegraph::color::{Color, PaletteMap};
 
 use super::{folded, names};
-use crate::model::{Frame, JAVASCRIPT, trace_sockets::PeerBytes};
+use crate::{
+    analyze::leak_weight::Origin,
+    model::{Frame, JAVASCRIPT, trace_sockets::PeerBytes},
+};
 
 /// Whose code it is, where that is to be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +71,46 @@ pub fn add_peers<'a>(colours: &mut PaletteMap, peers: impl Iterator<Item = &'a P
         };
         let colour = shade(colour, &label);
         colours.insert(label, colour);
+    }
+}
+
+/// Frames by where the bytes of their stacks come from; grey those of several origins.
+pub fn by_origin<'a>(stacks: impl Iterator<Item = (&'a str, Origin)>) -> PaletteMap {
+    let mut origins: HashMap<&str, Option<Origin>> = HashMap::new();
+    for (stack, origin) in stacks {
+        // Below them all is a frame without a name.
+        for label in stack.split(';').chain([""]) {
+            let known = origins.entry(label).or_insert(Some(origin));
+            if *known != Some(origin) {
+                *known = None;
+            }
+        }
+    }
+    let mut colours = PaletteMap::default();
+    for (label, origin) in origins {
+        colours.insert(label.to_owned(), shade(colour_of(origin), label));
+    }
+    colours
+}
+
+const fn colour_of(origin: Option<Origin>) -> [u8; 3] {
+    match origin {
+        Some(Origin::Malloc) => [228, 96, 76],
+        Some(Origin::Mapped) => [100, 160, 225],
+        Some(Origin::JsHeap) => [90, 190, 90],
+        Some(Origin::Sockets) => [178, 122, 214],
+        None => [185, 185, 185],
+    }
+}
+
+/// The names of these colours.
+pub const fn colour_name(origin: Option<Origin>) -> &'static str {
+    match origin {
+        Some(Origin::Malloc) => "red",
+        Some(Origin::Mapped) => "blue",
+        Some(Origin::JsHeap) => "green",
+        Some(Origin::Sockets) => "violet",
+        None => "grey",
     }
 }
 

@@ -14,7 +14,7 @@ mod javascript_heap;
 mod mappings;
 mod site;
 pub(super) mod sockets;
-mod verdict;
+pub(super) mod verdict;
 
 /// How many sites are shown; all of them are in the other outputs.
 const SITES: usize = 10;

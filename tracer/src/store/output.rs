@@ -1,4 +1,4 @@
-//! The directory a trace writes: `report.html`, `live.svg`, `live.folded`, `mappings.svg`,
+//! The directory a trace writes: `report.html`, `live.svg`, `leak.svg`, `live.folded`, `mappings.svg`,
 //! `fragmentation.svg`, `sockets.svg`, `profile.pb.gz`, `report.json`,
 //! `recording.memtrace`.
 //!
@@ -39,7 +39,7 @@ type Render = fn(&Report, &mut BufWriter<File>) -> io::Result<()>;
 
 /// What a trace writes. The recording comes first: from it the others can be
 /// made again, should there be no room for them.
-const FILES: [(&str, Render); 9] = [
+const FILES: [(&str, Render); 10] = [
     ("recording.memtrace", |report, file| {
         recording::write(report, file)
     }),
@@ -54,6 +54,9 @@ const FILES: [(&str, Render); 9] = [
     }),
     ("fragmentation.svg", |report, file| {
         flamegraph::write_fragmentation(report, file)
+    }),
+    ("leak.svg", |report, file| {
+        flamegraph::write_leak(report, file)
     }),
     ("live.svg", |report, file| flamegraph::write(report, file)),
     ("report.html", |report, file| html::write(report, file)),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::{Facts, facts::own_function, rise::COLLECTOR, thresholds as limit, words};
 use crate::model::{
-    Frame, JAVASCRIPT, MappingKind,
+    Frame, JAVASCRIPT, MappingKind, MappingSite,
     javascript_heap::{HeapMoment, JavascriptHeap, is_of_large_object, own_part},
     verdict::{Confidence, Kind, Verdict, VerdictStack},
 };
@@ -44,17 +44,44 @@ impl<'a> Facts<'a> {
     }
 
     /// The functions that allocate in a heap that grows by `rise`, and how that is known.
+    fn javascript_stacks(&self, rise: u64) -> (Vec<VerdictStack>, Option<String>) {
+        let Some((heap, shares)) = self.javascript_shares(rise) else {
+            return (self.stacks_of_mapped(&self.javascript_mappings()), None);
+        };
+        let stack = |(frames, share): (&[Frame], f64)| VerdictStack {
+            share,
+            frames: frames.to_vec(),
+        };
+        let evidence = format!(
+            "V8's heap: {} resident at the start, {} at the end. It allocated {} meanwhile, sampled {} times, once an allocation buffer: the stacks are of those who allocate; what of it stays is known of large objects alone.",
+            resident_at(heap.timeline.first()),
+            resident_at(heap.timeline.last()),
+            words::bytes(heap.allocated_bytes),
+            heap.samples
+        );
+        let stacks = shares.into_iter().take(super::facts::STACKS).map(stack);
+        (stacks.collect(), Some(evidence))
+    }
+
+    /// What V8 mapped with a function of the program's own on the stack: pages that a
+    /// collection maps tell nothing of who filled them.
+    pub fn javascript_mappings(&self) -> Vec<&'a MappingSite> {
+        self.mapped(|it| it.kind == MappingKind::Anonymous && is_own(&it.frames))
+    }
+
+    /// Which part of a heap's growth by `rise` each function has, 0 to 1, largest first;
+    /// `None` where too little was sampled.
     ///
     /// A large object has pages of its own: what of them is resident at the end has
     /// stayed. The other growth is shared out by who allocated, stayed or not.
-    fn javascript_stacks(&self, rise: u64) -> (Vec<VerdictStack>, Option<String>) {
-        // Pages that a collection maps tell nothing of who filled them.
-        let mapped = self.mapped(|it| it.kind == MappingKind::Anonymous && is_own(&it.frames));
-        let sampled = self.javascript().filter(|it| it.samples >= limit::SAMPLES);
-        let Some(heap) = sampled else {
-            return (self.stacks_of_mapped(&mapped), None);
-        };
-        let large: Vec<(&[Frame], u64)> = (mapped.iter().copied())
+    pub fn javascript_shares(
+        &self,
+        rise: u64,
+    ) -> Option<(&'a JavascriptHeap, JavascriptShares<'a>)> {
+        let heap = self
+            .javascript()
+            .filter(|it| it.samples >= limit::SAMPLES)?;
+        let large: Vec<(&[Frame], u64)> = (self.javascript_mappings().into_iter())
             .filter(|it| is_of_large_object(&it.frames))
             .map(|it| (own_part(&it.frames), it.extent.resident_bytes))
             .collect();
@@ -75,34 +102,21 @@ impl<'a> Facts<'a> {
                 *shares.entry(frames).or_default() += share;
             }
         }
-        let mut stacks: Vec<VerdictStack> = (shares.into_iter())
-            .map(|(frames, share)| VerdictStack {
-                share,
-                frames: frames.to_vec(),
-            })
-            .collect();
-        let name = |it: &VerdictStack| {
-            let names = it
-                .frames
-                .iter()
-                .map(|it| (it.function.clone(), it.line, it.offset));
+        let name = |frames: &[Frame]| {
+            let names = (frames.iter()).map(|it| (it.function.clone(), it.line, it.offset));
             names.collect::<Vec<_>>()
         };
-        stacks.sort_by(|a, b| {
-            let by_share = b.share.total_cmp(&a.share);
-            by_share.then_with(|| name(a).cmp(&name(b)))
+        let mut shares: JavascriptShares<'_> = shares.into_iter().collect();
+        shares.sort_by(|a, b| {
+            let by_share = b.1.total_cmp(&a.1);
+            by_share.then_with(|| name(a.0).cmp(&name(b.0)))
         });
-        stacks.truncate(super::facts::STACKS);
-        let evidence = format!(
-            "V8's heap: {} resident at the start, {} at the end. It allocated {} meanwhile, sampled {} times, once an allocation buffer: the stacks are of those who allocate; what of it stays is known of large objects alone.",
-            resident_at(heap.timeline.first()),
-            resident_at(heap.timeline.last()),
-            words::bytes(heap.allocated_bytes),
-            heap.samples
-        );
-        (stacks, Some(evidence))
+        Some((heap, shares))
     }
 }
+
+/// Stacks from the innermost JavaScript function on, and their parts of a whole.
+pub type JavascriptShares<'a> = Vec<(&'a [Frame], f64)>;
 
 /// V8 keeps records of its pages in blocks of the allocator's: where the heap grows they
 /// grow with it, and are no leak of their own.

@@ -30,6 +30,28 @@ struct Grown<'a> {
     survival: Survival,
 }
 
+/// The sites of a process that grow as one.
+pub fn groups<'a>(facts: &Facts<'a>) -> Vec<Vec<&'a SiteGrowth>> {
+    let mut groups: HashMap<Vec<&str>, Vec<&'a SiteGrowth>> = HashMap::new();
+    for site in &facts.growth.sites {
+        groups.entry(key(facts, site)).or_default().push(site);
+    }
+    groups.into_values().collect()
+}
+
+/// What outlives of a site, and how it did.
+pub fn lasting(site: &SiteGrowth, seconds: f64) -> Survival {
+    let mut survival = survival(&site.survivors);
+    // It never was less in the last third, whatever the ages of its blocks are.
+    survival.lasting_bytes = survival.lasting_bytes.max(site.last_trough_bytes);
+    if is_straight(site) {
+        // A block that is moved to grow is always young.
+        let grown = (site.bytes_per_second * seconds) as u64;
+        survival.lasting_bytes = survival.lasting_bytes.max(grown.min(live(site)));
+    }
+    survival
+}
+
 /// What grows steadily and is no garbage, most lasting bytes first.
 fn steady<'a>(facts: &Facts<'a>) -> Vec<Grown<'a>> {
     let is_garbage = |it: &Grown<'_>| {
@@ -42,28 +64,17 @@ fn steady<'a>(facts: &Facts<'a>) -> Vec<Grown<'a>> {
 
 /// What grows steadily.
 fn growing<'a>(facts: &Facts<'a>) -> Vec<Grown<'a>> {
-    let mut groups: HashMap<Vec<&str>, Vec<&'a SiteGrowth>> = HashMap::new();
-    for site in &facts.growth.sites {
-        groups.entry(key(facts, site)).or_default().push(site);
-    }
     let of = |sites: Vec<&'a SiteGrowth>| {
         let site = sites.iter().copied().max_by_key(|it| live(it))?;
         let sum = sum_of(&sites);
-        let mut survival = survival(&sum.survivors);
-        // It never was less in the last third, whatever the ages of its blocks are.
-        survival.lasting_bytes = survival.lasting_bytes.max(sum.last_trough_bytes);
-        if is_straight(&sum) {
-            // A block that is moved to grow is always young.
-            let grown = (sum.bytes_per_second * facts.seconds) as u64;
-            survival.lasting_bytes = survival.lasting_bytes.max(grown.min(live(&sum)));
-        }
+        let survival = lasting(&sum, facts.seconds);
         Some(Grown {
             site,
             sum,
             survival,
         })
     };
-    let grown = groups.into_values().filter_map(of);
+    let grown = groups(facts).into_iter().filter_map(of);
     let mut steady: Vec<_> = grown
         .filter(|it| is_steady(&it.sum, &it.survival))
         .collect();
@@ -86,13 +97,15 @@ fn key<'a>(facts: &Facts<'a>, site: &'a SiteGrowth) -> Vec<&'a str> {
     }
 }
 
-fn live(site: &SiteGrowth) -> u64 {
+/// What of it is live at the end.
+pub fn live(site: &SiteGrowth) -> u64 {
     site.survivors
         .iter()
         .fold(0, |sum, it| sum.saturating_add(*it))
 }
 
-fn sum_of(sites: &[&SiteGrowth]) -> SiteGrowth {
+/// Sites as one.
+pub fn sum_of(sites: &[&SiteGrowth]) -> SiteGrowth {
     let mut sum = SiteGrowth::default();
     for site in sites {
         let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
@@ -111,7 +124,7 @@ fn sum_of(sites: &[&SiteGrowth]) -> SiteGrowth {
 }
 
 /// Whether a collector frees these blocks, some time after nobody needs them.
-fn is_collected(facts: &Facts<'_>, site: &SiteGrowth) -> bool {
+pub fn is_collected(facts: &Facts<'_>, site: &SiteGrowth) -> bool {
     let frames = facts.frames_of(&site.site_id).unwrap_or_default();
     let functions = frames.iter().filter_map(|it| it.function.as_deref());
     let is_owner = |it: &str| it.contains("BackingStore") || it.contains("JSArrayBuffer");
@@ -139,7 +152,7 @@ fn is_steady(site: &SiteGrowth, survival: &Survival) -> bool {
 }
 
 /// Whether its live bytes rise in a straight line.
-fn is_straight(site: &SiteGrowth) -> bool {
+pub fn is_straight(site: &SiteGrowth) -> bool {
     let (first, middle) = (site.first_trough_bytes, site.middle_trough_bytes);
     let early = middle.saturating_sub(first) as f64;
     let late = site.last_trough_bytes.saturating_sub(middle) as f64;

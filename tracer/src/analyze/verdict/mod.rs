@@ -3,15 +3,15 @@
 //! Each kind has a file of its own, which looks at the facts of one process and finds
 //! nothing, or a verdict with its evidence. Several can be true at once.
 
-mod facts;
+pub(super) mod facts;
 mod free;
 mod javascript;
-mod leak;
+pub(super) mod leak;
 mod places;
-mod rise;
+pub(super) mod rise;
 mod sockets;
-mod thresholds;
-mod words;
+pub(super) mod thresholds;
+pub(super) mod words;
 
 use std::cmp::Reverse;
 
@@ -24,6 +24,9 @@ use crate::model::{
     verdict::{Confidence, Kind, Verdict},
 };
 
+/// What is seen for a shorter time clears nobody, s.
+pub const SHORTEST_SECONDS: f64 = thresholds::WINDOW_SECONDS;
+
 /// The verdicts on every process, each one's main one first; those that hold most come
 /// first.
 #[must_use]
@@ -33,10 +36,9 @@ pub fn judge(report: &Report) -> Vec<Verdict> {
         .iter()
         .map(|process| of(report, process))
         .collect();
-    let accuses = |it: &Verdict| !matches!(it.kind, Kind::Healthy | Kind::NotEnoughData);
     by_process.sort_by_key(|verdicts| {
         let first = verdicts.first();
-        Reverse(first.map(|it| (accuses(it), it.bytes)))
+        Reverse(first.map(|it| (it.kind.accuses(), it.bytes)))
     });
     by_process.into_iter().flatten().collect()
 }

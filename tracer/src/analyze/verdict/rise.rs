@@ -14,58 +14,75 @@ use crate::{
 pub const COLLECTOR: &str =
     "A collector that has not run within the window: its heap falls when it does.";
 
+/// What may rise beside the allocator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rising {
+    /// V8's heap.
+    JavascriptHeap,
+    /// A place; of other anonymous memory what is not V8's.
+    Place(PlaceName),
+}
+
 pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
+    let leaks = found.iter().filter(|it| it.kind == Kind::Leak);
+    let leaked = leaks.map(|it| it.bytes).fold(0, u64::saturating_add);
+    let of = |(what, rise)| match what {
+        Rising::JavascriptHeap => facts.javascript_verdict(rise, rate(facts, rise)),
+        Rising::Place(PlaceName::Files) => mapped(facts, rise, "pages of files"),
+        Rising::Place(PlaceName::Shared) => mapped(facts, rise, "shared memory"),
+        Rising::Place(_) => anonymous(facts, rise),
+    };
+    let mut verdicts: Vec<Verdict> = risen(facts, leaked).into_iter().map(of).collect();
+    // What is not explained is only told where nothing else is.
+    if !found.is_empty() || verdicts.len() > 1 {
+        verdicts.retain(|it| it.kind != Kind::NotEnoughData);
+    }
+    verdicts
+}
+
+/// What rises steadily beside the allocator, by how much. `leaked`: what of it is known to
+/// be leaked blocks, where the two cannot be told apart.
+pub fn risen(facts: &Facts<'_>, leaked: u64) -> Vec<(Rising, u64)> {
     let enough = limit::at_least(limit::RISE_BYTES, limit::RISE_PART, facts.resident);
-    let mut verdicts = Vec::new();
-    let mut other = grown(facts.series(PlaceName::OtherAnonymous), facts.seconds);
+    let series = facts.series(PlaceName::OtherAnonymous);
+    let mut other = grown(series, facts.seconds);
     if !facts.is_walked() {
         // The allocator's is in it, too: what the ledger knows of.
-        let live: Vec<(f64, u64)> = facts
-            .growth
-            .timeline
-            .iter()
+        let live: Vec<(f64, u64)> = (facts.growth.timeline.iter())
             .map(|it| (it.seconds, it.live_bytes))
             .collect();
-        let leaked = found
-            .iter()
-            .filter(|it| it.kind == Kind::Leak)
-            .map(|it| it.bytes);
-        other = other.saturating_sub(grown(&live, facts.seconds).max(leaked.sum()));
+        other = other.saturating_sub(grown(&live, facts.seconds).max(leaked));
     }
+    let mut risen = Vec::new();
     // V8's own pages are known from more looks.
     let javascript = facts.javascript_series();
     if let Some(series) = &javascript {
         let rise = grown(series, facts.seconds);
         if rise >= enough && is_steady(series) {
-            verdicts.push(facts.javascript_verdict(rise, rate(facts, rise)));
+            risen.push((Rising::JavascriptHeap, rise));
         }
         other = other.saturating_sub(rise);
     }
-    let series = facts.series(PlaceName::OtherAnonymous);
+    let what = match facts.has_runtime("V8") && javascript.is_none() {
+        true => Rising::JavascriptHeap,
+        false => Rising::Place(PlaceName::OtherAnonymous),
+    };
     // A collected heap has teeth, and may come to its height by one of them.
     let has_teeth = facts.growth.runtime.is_some();
     if other >= enough && is_steady(series) && (has_teeth || !is_step(series)) {
-        let verdict = anonymous(facts, other, javascript.is_some());
-        // What is not explained is only told where nothing else is.
-        if verdict.kind != Kind::NotEnoughData || found.is_empty() && verdicts.is_empty() {
-            verdicts.push(verdict);
-        }
+        risen.push((what, other));
     }
-    for (place, what) in [
-        (PlaceName::Files, "pages of files"),
-        (PlaceName::Shared, "shared memory"),
-    ] {
+    for place in [PlaceName::Files, PlaceName::Shared] {
         let series = facts.series(place);
         let rise = grown(series, facts.seconds);
         if rise >= enough && is_steady(series) && !is_step(series) {
-            verdicts.push(mapped(facts, rise, what));
+            risen.push((Rising::Place(place), rise));
         }
     }
-    verdicts
+    risen
 }
 
-/// `is_beside`: V8's heap is not in it.
-fn anonymous(facts: &Facts<'_>, rise: u64, is_beside: bool) -> Verdict {
+fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
     let pool = facts.mapped(|site| site.pool.is_some());
     let in_pool = resident(&pool);
     let rate = rate(facts, rise);
@@ -77,9 +94,7 @@ fn anonymous(facts: &Facts<'_>, rise: u64, is_beside: bool) -> Verdict {
         );
         facts.verdict(kind, Confidence::Medium, rise, summary)
     };
-    let mut verdict = if facts.has_runtime("V8") && !is_beside {
-        return facts.javascript_verdict(rise, rate);
-    } else if in_pool >= rise / 2 {
+    let mut verdict = if in_pool >= rise / 2 {
         let name = pool
             .first()
             .and_then(|it| it.pool.clone())
@@ -156,7 +171,7 @@ fn is_step(series: &[(f64, u64)]) -> bool {
 
 /// Whether it rose in the second half about as it did in the first: what warms up
 /// comes to an end.
-fn is_steady(series: &[(f64, u64)]) -> bool {
+pub fn is_steady(series: &[(f64, u64)]) -> bool {
     let Some((first, last)) = series.first().zip(series.last()) else {
         return false;
     };

@@ -73,6 +73,14 @@ pub const WINDOW_ASKED_MAX: f64 = 3600.0;
 /// a fifth, two times in three.
 pub const SAMPLES: u64 = 30;
 
+/// Of two runs, the part of the resident set by which a place has to differ, where one
+/// process's is [`RISE_PART`]: load and chance differ too.
+pub const RUNS_PART: f64 = 0.1;
+/// A process that is younger when its first recording begins may be warming up, seconds.
+pub const WARM_SECONDS: f64 = 60.0;
+/// The shorter of two windows by the longer, from where on they are alike.
+pub const ALIKE: f64 = 0.95;
+
 /// The larger of a number of bytes and a part of the resident set.
 #[must_use]
 pub fn at_least(bytes: u64, part: f64, resident: u64) -> u64 {

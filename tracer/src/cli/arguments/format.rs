@@ -21,6 +21,8 @@ pub enum Picture {
     /// What was allocated and not freed.
     #[default]
     Live,
+    /// What outlives the window and keeps growing.
+    Leak,
     /// What is free and resident all the same.
     Fragmentation,
     /// What was mapped and is resident.

@@ -6,7 +6,12 @@ use serde::Serialize;
 
 use super::{changed, group, sentences, whose};
 use crate::analyze::diff::{Account, Change, Difference, Pace, Row};
-use crate::model::{Frame, Level, Report, Source, wide};
+use crate::model::{
+    Frame, Level, Report, Source,
+    growth::BYTES_MAX,
+    verdict::{Confidence, Kind, Verdict, VerdictStack},
+    wide,
+};
 
 /// The schema this memtrace writes.
 pub const SCHEMA: u32 = 1;
@@ -19,11 +24,26 @@ struct Document<'a> {
     after: Recording<'a>,
     /// Sentences.
     caveats: Vec<String>,
+    verdicts: Vec<VerdictOn<'a>>,
     per_second_of: Option<PerSecond>,
     live: Total,
     mapped: Option<Total>,
     /// Those that differ.
     sites: Vec<Site<'a>>,
+}
+
+#[derive(Serialize)]
+struct VerdictOn<'a> {
+    kind: Kind,
+    process: String,
+    confidence: Confidence,
+    bytes: u64,
+    bytes_per_second: f64,
+    summary: &'a str,
+    evidence: &'a [String],
+    would_change: &'a [String],
+    advice: &'a [String],
+    stacks: &'a [VerdictStack],
 }
 
 #[derive(Serialize)]
@@ -103,6 +123,11 @@ pub fn write(difference: &Difference<'_>, mut to: impl Write) -> io::Result<()> 
         before: recording(difference.before),
         after: recording(difference.after),
         caveats: sentences(difference),
+        verdicts: difference
+            .verdicts
+            .iter()
+            .map(|it| verdict(difference, it))
+            .collect(),
         per_second_of: match difference.pace {
             Pace::Distance(seconds) => Some(PerSecond::Distance { seconds }),
             Pace::Windows { before, after } => Some(PerSecond::Windows { before, after }),
@@ -114,6 +139,23 @@ pub fn write(difference: &Difference<'_>, mut to: impl Write) -> io::Result<()> 
     };
     serde_json::to_writer_pretty(&mut to, &document)?;
     to.write_all(b"\n")
+}
+
+fn verdict<'a>(difference: &Difference<'_>, verdict: &'a Verdict) -> VerdictOn<'a> {
+    let group = usize::try_from(verdict.process).ok();
+    let group = group.and_then(|it| difference.groups.get(it));
+    VerdictOn {
+        kind: verdict.kind,
+        process: group.map(whose).unwrap_or_default(),
+        confidence: verdict.confidence,
+        bytes: verdict.bytes.min(BYTES_MAX),
+        bytes_per_second: verdict.bytes_per_second,
+        summary: &verdict.summary,
+        evidence: &verdict.evidence,
+        would_change: &verdict.would_change,
+        advice: &verdict.advice,
+        stacks: &verdict.stacks,
+    }
 }
 
 fn recording(report: &Report) -> Recording<'_> {

@@ -1,19 +1,23 @@
 //! The difference as text for a terminal: what to know first, the totals, the sites
-//! that grew most and those that shrank most.
+//! that grew most and those that shrank most, and last of all the verdict.
 
 use super::{changed, group, sentences, whose};
 use crate::analyze::diff::{Account, Change, Difference, Row};
+use crate::model::verdict::Kind;
 use crate::render::{
     layout::{Ink, cut_end, ink, wrap},
     names,
     table::Table,
-    text::Page,
+    text::{Page, verdict},
     words,
 };
 
 /// Sites that grew and that shrank; all of them are in `diff.json`.
 const GREW: usize = 20;
 const SHRANK: usize = 5;
+
+/// Verdicts that are shown.
+const VERDICTS: usize = 6;
 
 /// Callers named in a row.
 const CALLERS: usize = 4;
@@ -28,13 +32,13 @@ pub fn render(difference: &Difference<'_>, page: Page) -> String {
     for sentence in sentences(difference) {
         lines.extend(wrap(&sentence, "note    ", page.columns));
     }
-    // The verdict on the difference will stand here, before the figures.
     lines.push(String::new());
     totals(difference, page, &mut lines);
     account(difference, &difference.live, "live", page, &mut lines);
     if let Some(mapped) = &difference.mapped {
         account(difference, mapped, "mapped, resident", page, &mut lines);
     }
+    verdicts(difference, page, &mut lines);
     lines.push(String::new());
     lines.join("\n")
 }
@@ -105,6 +109,33 @@ fn account(
             table.push(name(difference, row), cells(difference, &row.change));
         }
         lines.extend(table.lines(page.columns));
+    }
+}
+
+/// The verdicts, as the last thing; of many groups only those that something is said of.
+fn verdicts(difference: &Difference<'_>, page: Page, lines: &mut Vec<String>) {
+    let is_single = difference.groups.len() <= 1;
+    let told = difference.verdicts.iter();
+    let told = told.filter(|it| is_single || it.kind != Kind::Healthy);
+    let mut shown = 0;
+    for verdict in told.take(VERDICTS) {
+        let group = usize::try_from(verdict.process).ok();
+        let group = group.and_then(|it| difference.groups.get(it));
+        let whose = match group {
+            Some(group) if !is_single => format!("{}: ", whose(group)),
+            _ => String::new(),
+        };
+        lines.push(String::new());
+        verdict::push_one(&whose, verdict, page, lines);
+        shown += 1;
+    }
+    let rest = difference.verdicts.len().saturating_sub(shown);
+    if rest > 0 {
+        let text = format!(
+            "and {}: see diff.json",
+            words::counted(rest as u64, "other verdict")
+        );
+        lines.extend(wrap(&text, "         ", page.columns));
     }
 }
 

@@ -7,6 +7,8 @@ use super::*;
 use crate::model::{Frame, Loss, LossCause, Source};
 use crate::render::sample;
 
+mod leak;
+
 fn svg(report: &Report) -> String {
     let mut svg = Vec::new();
     write(report, &mut svg).unwrap();

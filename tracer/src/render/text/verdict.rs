@@ -29,7 +29,11 @@ pub fn push(report: &Report, page: Page, lines: &mut Vec<String>) {
     };
     for verdict in told.iter().take(VERDICTS) {
         lines.push(String::new());
-        push_one(report, verdict, page, lines);
+        let whose = match report.processes.len() {
+            0..=1 => String::new(),
+            _ => format!("{}: ", names::process_of(report, verdict.process)),
+        };
+        push_one(&whose, verdict, page, lines);
     }
     let rest = report.verdicts.len() - told.len().min(VERDICTS);
     if rest > 0 {
@@ -43,11 +47,8 @@ pub fn push(report: &Report, page: Page, lines: &mut Vec<String>) {
     }
 }
 
-fn push_one(report: &Report, verdict: &Verdict, page: Page, lines: &mut Vec<String>) {
-    let whose = match report.processes.len() {
-        0..=1 => String::new(),
-        _ => format!("{}: ", names::process_of(report, verdict.process)),
-    };
+/// Adds one. `whose` stands before its summary.
+pub fn push_one(whose: &str, verdict: &Verdict, page: Page, lines: &mut Vec<String>) {
     let summary = format!("{whose}{}", verdict.summary);
     for line in wrap(&names::sanitize(&summary), "verdict  ", page.columns) {
         lines.push(ink(&line, Ink::Bold, page.colour));

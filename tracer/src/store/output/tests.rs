@@ -5,8 +5,9 @@ use std::process::Command;
 use super::*;
 use crate::render::sample;
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "fragmentation.svg",
+    "leak.svg",
     "live.folded",
     "live.svg",
     "mappings.svg",
@@ -34,7 +35,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A trace leaves its nine outputs, whole, private, and nothing else.
+/// A trace leaves its ten outputs, whole, private, and nothing else.
 #[test]
 fn writes_all_outputs() {
     let place = tempfile::tempdir().unwrap();
@@ -46,6 +47,7 @@ fn writes_all_outputs() {
     let names = [
         "report.html",
         "live.svg",
+        "leak.svg",
         "fragmentation.svg",
         "mappings.svg",
         "sockets.svg",
