@@ -132,14 +132,12 @@ pub fn step_back(found: &mut [Verdict]) {
     }
 }
 
-/// Whether V8 itself allocated, for itself: nothing of node's is between the allocator and
-/// the function in JavaScript.
+/// Whether V8 itself allocated: what it keeps for a program (array buffers) node allocates.
 fn is_of_v8(frames: &[Frame]) -> bool {
-    let native = frames.iter().take_while(|it| it.module != JAVASCRIPT);
-    let mut names = native.filter_map(|it| it.function.as_deref()).peekable();
-    let starts = |name: &&str| name.starts_with("v8::internal::");
-    names.next_if(|name| name.starts_with("operator new"));
-    names.peek().is_some_and(starts) && !names.any(|name| name.contains("node::"))
+    let mut names = frames.iter().filter_map(|it| it.function.as_deref());
+    names
+        .find(|name| !name.starts_with("operator new"))
+        .is_some_and(|name| name.starts_with("v8::internal::"))
 }
 
 fn resident_at(moment: Option<&HeapMoment>) -> String {

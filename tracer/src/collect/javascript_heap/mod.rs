@@ -25,6 +25,8 @@ use crate::{
 
 /// Between two looks at least so many times as long as the last one took.
 const REST: u32 = 100;
+/// And at most so long: growth is judged by these looks, and a busy machine makes them slow.
+const REST_MAX: Duration = Duration::from_secs(2);
 
 /// What is known of the JavaScript heaps of a trace's processes.
 #[derive(Default)]
@@ -52,8 +54,8 @@ impl JavascriptHeaps {
                 ..moment
             });
         }
-        let took: Duration = began.elapsed();
-        self.next = Some(began + took * REST);
+        let rest = began.elapsed().saturating_mul(REST).min(REST_MAX);
+        self.next = Some(began + rest);
     }
 
     fn timeline(&self, space: u32) -> Vec<HeapMoment> {
