@@ -9,8 +9,9 @@ pub const LEAK_PART: f64 = 0.01;
 /// be garbage that nobody has looked for yet. V8 does when 64 MiB were added
 /// (`kExternalAllocationSoftLimit`), and young objects' at each scavenge, 16 MiB apart.
 pub const COLLECTED_BYTES: u64 = 16 << 20;
-/// Below that, what is still worth a longer trace.
-pub const SLOW_BYTES: u64 = 16 << 10;
+/// Below that, what is still worth a longer trace: 0.4 KB/s over 20 s. No healthy program of the
+/// corpus keeps so much in a line.
+pub const SLOW_BYTES: u64 = 8 << 10;
 /// Eighths of the window of which a leak has left something. One or two may be
 /// empty: requests come in bursts.
 pub const EVENNESS: f64 = 0.7;
