@@ -13,6 +13,9 @@ use crate::render::{flamegraph, words};
 /// left out.
 const BYTES_MAX: usize = 1 << 20;
 
+/// No file beside the page, but what makes it.
+const JAVASCRIPT: &str = "memtrace report --format svg --which javascript";
+
 struct Picture {
     file: &'static str,
     title: &'static str,
@@ -20,11 +23,16 @@ struct Picture {
 }
 
 /// One line for each; the first is open unless the verdict asks for another.
-const PICTURES: [Picture; 4] = [
+const PICTURES: [Picture; 6] = [
     Picture {
         file: "live.svg",
         title: "Live bytes: allocated within the window and not freed",
         draw: |report, to| flamegraph::write(report, to),
+    },
+    Picture {
+        file: "leak.svg",
+        title: "What outlives the window: steady growth",
+        draw: |report, to| flamegraph::write_leak(report, to),
     },
     Picture {
         file: "fragmentation.svg",
@@ -37,6 +45,11 @@ const PICTURES: [Picture; 4] = [
         draw: |report, to| flamegraph::write_mappings(report, to),
     },
     Picture {
+        file: JAVASCRIPT,
+        title: "Who allocated in the JS heap, sampled",
+        draw: |report, to| flamegraph::write_javascript(report, to),
+    },
+    Picture {
         file: "sockets.svg",
         title: "In the queues of sockets",
         draw: |report, to| flamegraph::write_sockets(report, to),
@@ -47,9 +60,11 @@ const PICTURES: [Picture; 4] = [
 const fn shows(kind: Kind) -> &'static str {
     match kind {
         Kind::Retention | Kind::Fragmentation => "fragmentation.svg",
-        Kind::JsHeap | Kind::Mapping => "mappings.svg",
+        Kind::JsHeap => JAVASCRIPT,
+        Kind::Mapping => "mappings.svg",
         Kind::SendBuffer | Kind::ReceiveBuffer | Kind::Orphan | Kind::AcceptQueue => "sockets.svg",
-        Kind::Leak | Kind::Backlog | Kind::Healthy | Kind::NotEnoughData => "live.svg",
+        Kind::Leak | Kind::Backlog => "leak.svg",
+        Kind::Healthy | Kind::NotEnoughData => "live.svg",
     }
 }
 
@@ -67,7 +82,8 @@ pub fn graphs(report: &Report) -> Graphs {
     let mut drawn = Vec::new();
     let mut absent = Vec::new();
     let mut scripts = Vec::new();
-    for picture in PICTURES {
+    let is_wanted = |it: &Picture| it.file != JAVASCRIPT || report.javascript.is_some();
+    for picture in PICTURES.into_iter().filter(is_wanted) {
         let mut svg = Vec::new();
         let outcome = (picture.draw)(report, &mut svg);
         let svg = String::from_utf8_lossy(&svg);
