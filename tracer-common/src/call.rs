@@ -262,6 +262,7 @@ mod tests {
             suspended: call(Source::Realloc, 0x1000, 0x77),
             inner_stack_pointer: 0,
             handed_on: 0,
+            large_object: 0,
             scratch: Site {
                 allocated_blocks: 0,
                 allocated_bytes: 0,
