@@ -86,10 +86,10 @@ int main(int count, char **arguments) {
             for (unsigned long entry = 0; entry < POOL; entry++) fill_pool(entry);
         }
         if (strchr(parts, 'l')) remember();
-        if (strchr(parts, 'c') && round <= filling) {
-            for (; next < entries * round / filling; next++) fill_cache(next);
-        } else if (strchr(parts, 'c')) {
-            fill_cache(round * 7919 % entries);
+        if (strchr(parts, 'c')) {
+            // From one place: two would be two sites, one of which grows while the other shrinks.
+            unsigned long until = round <= filling ? entries * round / filling : next + 1;
+            for (; next < until; next++) fill_cache(next < entries ? next : next * 7919 % entries);
         }
         if (strchr(parts, 'b')) {
             add_to_batch(round % BATCH);

@@ -4,6 +4,8 @@
 //! the slope of its live bytes surely explains: the slope less two standard errors, over
 //! the window. What has come to its end (a cache that is full, a pool), falls again
 //! (a sawtooth) or is only young weighs nothing or little; a straight rise all it holds.
+//! Not seen: that what one stack allocates takes the place of what another did. A full
+//! cache that is refilled from another place than it was filled from looks like a leak there.
 //!
 //! Mappings and sockets have no series of their own in a report, their process's places
 //! have: where such a place rises steadily, as the verdict sees it, its rise is shared out

@@ -441,9 +441,9 @@ fn likeness(difference: &Difference<'_>, group: &Group<'_>) -> Likeness {
         let same = |other: &&crate::model::Process| {
             (it.pid, it.start_time) == (other.pid, other.start_time)
         };
-        group.after.iter().any(|other| same(other))
+        group.after.iter().any(same)
     };
-    if before.host.boot_id == after.host.boot_id && group.before.iter().all(|it| is_in_both(it)) {
+    if before.host.boot_id == after.host.boot_id && group.before.iter().all(is_in_both) {
         // Both ends are of the same clock.
         let apart = other.end_monotonic_ns as f64 - one.end_monotonic_ns as f64;
         return Likeness::Same(apart / 1e9);
