@@ -184,12 +184,22 @@ pub struct Survival {
     pub trend: f64,
 }
 
-/// Reads survivors by age, oldest first.
+/// The first eighth of a window all of which a process lived that came in its midst.
 #[must_use]
-pub fn survival(survivors: &[u64; AGES]) -> Survival {
+pub fn first_age(came: f64, window: f64) -> usize {
+    // Of two there is no trend.
+    (age(came, window) + 1).min(AGES - 3)
+}
+
+/// Reads survivors by age, oldest first. `first`: the first age that its process has
+/// all of; what is older came as it started.
+#[must_use]
+pub fn survival(survivors: &[u64; AGES], first: usize) -> Survival {
     let (older, youngest) = (&survivors[..AGES - 1], survivors[AGES - 1]);
     let sum: u64 = older.iter().fold(0, |sum, it| sum.saturating_add(*it));
-    let mean = sum as f64 / older.len() as f64;
+    let older = &older[first.min(AGES - 3)..];
+    let whole: u64 = older.iter().fold(0, |sum, it| sum.saturating_add(*it));
+    let mean = whole as f64 / older.len() as f64;
     // As much as the others left is of the steady growth; more than that is passing.
     let lasting = sum.saturating_add(youngest.min(mean as u64));
     if sum == 0 {
@@ -296,22 +306,29 @@ mod tests {
     /// is only young does not last.
     #[test]
     fn tells_a_leak_from_what_looks_like_it() {
-        let steady = survival(&[100; AGES]);
+        let steady = survival(&[100; AGES], 0);
         assert_eq!(steady.lasting_bytes, 800);
         assert!(steady.evenness > 0.99 && (steady.trend - 1.0).abs() < 1e-9);
-        let filled = survival(&[700, 90, 10, 0, 0, 0, 0, 0]);
+        let filled = survival(&[700, 90, 10, 0, 0, 0, 0, 0], 0);
         assert!(filled.evenness < 0.5 && filled.trend < 0.1);
-        let evicting = survival(&[0, 0, 0, 0, 0, 10, 300, 900]);
+        let evicting = survival(&[0, 0, 0, 0, 0, 10, 300, 900], 0);
         assert!(evicting.evenness < 0.5 && evicting.trend > 10.0);
-        let transient = survival(&[0, 0, 0, 0, 0, 0, 0, 900]);
+        let transient = survival(&[0, 0, 0, 0, 0, 0, 0, 900], 0);
         assert_eq!(transient.lasting_bytes, 0);
+        // A process that came in the fourth eighth of the window.
+        let late = survival(&[0, 0, 0, 30, 100, 100, 100, 100], first_age(14.0, 30.0));
+        assert_eq!(late.lasting_bytes, 430);
+        assert!(late.evenness > 0.99 && (late.trend - 1.0).abs() < 1e-9);
     }
 
     proptest! {
         /// Never more lasts than is live, whatever the ages are.
         #[test]
-        fn no_more_lasts_than_lives(survivors in prop::array::uniform8(0..u64::MAX / 16)) {
-            prop_assert!(survival(&survivors).lasting_bytes <= survivors.iter().sum());
+        fn no_more_lasts_than_lives(
+            survivors in prop::array::uniform8(0..u64::MAX / 16),
+            first in 0..2 * AGES,
+        ) {
+            prop_assert!(survival(&survivors, first).lasting_bytes <= survivors.iter().sum());
         }
 
         /// Every moment of a window has its eighth.

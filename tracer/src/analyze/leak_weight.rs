@@ -100,8 +100,8 @@ pub fn weigh(report: &Report) -> Weights<'_> {
 /// What a site of this growth weighs in a window of so many seconds: never more than is
 /// live of it.
 #[must_use]
-pub fn weight(site: &SiteGrowth, seconds: f64) -> u64 {
-    let survival = lasting(site, seconds);
+pub fn weight(site: &SiteGrowth, seconds: f64, first_age: usize) -> u64 {
+    let survival = lasting(site, seconds, first_age);
     let ages = if is_straight(site) {
         // A block that is moved is always young, a queue gives back its oldest.
         1.0
@@ -145,7 +145,7 @@ fn goes_on(site: &SiteGrowth) -> f64 {
 fn blocks<'a>(facts: &Facts<'a>, weights: &mut Weights<'a>) {
     for sites in groups(facts) {
         let sum = sum_of(&sites);
-        let bytes = weight(&sum, facts.seconds);
+        let bytes = weight(&sum, facts.seconds, facts.first_age);
         let is_garbage = bytes < limit::COLLECTED_BYTES
             && sites.first().is_some_and(|it| is_collected(facts, it));
         if is_garbage {

@@ -30,10 +30,11 @@ use super::{
     Attached, KernelTypes, Limits, Point, ProbeError, ProgramName, Uprobes, attach,
     object::{self, Rounds, chain},
     programs::Programs,
-    sockets::{self, CallsMap, SocketProbes, Switched},
+    sockets::{CallsMap, Switched},
     sys,
 };
-use crate::model::trace_sockets::Probes;
+
+mod socket_calls;
 
 /// The kernel side of one trace. Dropping it detaches everything.
 pub struct Kernel {
@@ -92,44 +93,6 @@ impl Kernel {
         let [_, _, _, enter, exit] = self.rounds.tracepoints();
         self.attach_tracepoint(exit)?;
         self.attach_tracepoint(enter)
-    }
-
-    /// Attaches where targets use their sockets: by `choice` alone, or by the best way
-    /// that works here.
-    pub fn attach_sockets(&mut self, types: &KernelTypes, choice: Option<Probes>) -> SocketProbes {
-        let (probes, calls) = sockets::attach(&mut self.ebpf, types, self.rounds, choice);
-        self.socket_calls = calls;
-        probes
-    }
-
-    /// Attaches an empty program where every process of the host sends.
-    pub fn attach_floor_of_sends(&mut self) -> Result<(), ProbeError> {
-        sockets::attach_floor(&mut self.ebpf)
-    }
-
-    /// Has the stacks of those who send and of those who read taken from now on, as
-    /// both are after [`Self::attach_sockets`], or no more.
-    pub fn watch_socket_calls(&mut self, senders: bool, readers: bool) -> Result<(), ProbeError> {
-        let Some(calls) = &mut self.socket_calls else {
-            return Ok(());
-        };
-        for (probe, on) in [(&mut calls.senders, senders), (&mut calls.readers, readers)] {
-            let watched = probe.watch(&mut self.ebpf, on);
-            watched.map_err(|error| ProbeError::Attach {
-                what: probe.function().to_owned(),
-                reason: chain(&error),
-            })?;
-        }
-        Ok(())
-    }
-
-    /// What the kernel knows of the program where targets send.
-    #[must_use]
-    pub fn run_statistics_of_senders(&self) -> sys::ProgramRun {
-        let senders = self.socket_calls.as_ref().map(|calls| &calls.senders);
-        senders
-            .map(|probe| probe.run_statistics(&self.ebpf))
-            .unwrap_or_default()
     }
 
     fn attach_tracepoint(

@@ -49,14 +49,14 @@ fn leak() -> SiteGrowth {
 }
 
 fn share_of_a_leak(site: &SiteGrowth) -> f64 {
-    weight(site, SECONDS) as f64 / weight(&leak(), SECONDS) as f64
+    weight(site, SECONDS, 0) as f64 / weight(&leak(), SECONDS, 0) as f64
 }
 
 /// A steady leak weighs what it holds; so do one array that is moved to grow, and a queue
 /// that grows and gives back its oldest.
 #[test]
 fn what_grows_steadily_weighs_all() {
-    let part = weight(&leak(), SECONDS) as f64 / FULL as f64;
+    let part = weight(&leak(), SECONDS, 0) as f64 / FULL as f64;
     assert!((0.99..=1.0).contains(&part), "{part}");
     let moved = site(|x| x, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
     assert!(share_of_a_leak(&moved) > 0.95);
@@ -89,7 +89,7 @@ fn what_only_looks_like_it_weighs_little() {
         assert!(share_of_a_leak(&evicts) < 0.05, "{percent}");
     }
     let pool = site(|_| 1.0, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
-    assert_eq!(weight(&pool, SECONDS), 0);
+    assert_eq!(weight(&pool, SECONDS, 0), 0);
     for at in [0.0, 0.2, 0.4, 0.7, 0.95] {
         let burst = site(
             |x| f64::from(u8::from(x > at)),
@@ -150,14 +150,14 @@ proptest! {
             error_bytes_per_second: error,
             survivors,
         };
-        let weighed = weight(&site, seconds);
+        let weighed = weight(&site, seconds, 0);
         prop_assert!(weighed <= live(&site));
         let mut less_sure = site.clone();
         less_sure.error_bytes_per_second += more;
-        prop_assert!(weight(&less_sure, seconds) <= weighed);
+        prop_assert!(weight(&less_sure, seconds, 0) <= weighed);
         let mut steeper = site;
         steeper.bytes_per_second += more;
-        prop_assert!(weight(&steeper, seconds) >= weighed);
+        prop_assert!(weight(&steeper, seconds, 0) >= weighed);
     }
 
     /// In any report no stack of an allocator weighs more than is live of it, the largest

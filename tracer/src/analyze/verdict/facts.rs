@@ -7,7 +7,7 @@ use super::{
     thresholds as limit, words,
 };
 use crate::{
-    analyze::growth::{grown, troughs},
+    analyze::growth::{first_age, grown, troughs},
     model::{
         Frame, JAVASCRIPT, MappingSite, Process, Report, Site,
         growth::{BYTES_MAX, Growth},
@@ -30,6 +30,8 @@ pub struct Facts<'a> {
     pub places: BTreeMap<PlaceName, Series>,
     /// Length of the window, or for how long a process was seen that came within it.
     pub seconds: f64,
+    /// The first eighth of the window in which it was there all the time.
+    pub first_age: usize,
     /// Resident set at the end.
     pub resident: u64,
 }
@@ -41,13 +43,15 @@ impl<'a> Facts<'a> {
         let heaps = report.heap.iter().flat_map(|heap| &heap.processes);
         let last = growth.timeline.last().copied().unwrap_or_default();
         let resident = [last.anonymous_bytes, last.file_bytes, last.shared_bytes];
+        let (window, came) = (report.window.seconds, came_late(growth));
         Some(Self {
             report,
             process,
             growth,
             heap: heaps.into_iter().find(|heap| heap.process == process.id),
             places: series(report, process),
-            seconds: seen_seconds(report.window.seconds, growth),
+            seconds: came.map_or(window, |came| (window - came).max(0.0)),
+            first_age: came.map_or(0, |came| first_age(came, window)),
             resident: resident.into_iter().fold(0, u64::saturating_add),
         })
     }
@@ -228,14 +232,10 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// The window, but for what was before the process came.
-fn seen_seconds(window: f64, growth: &Growth) -> f64 {
-    let came = growth.timeline.first().map_or(0.0, |it| it.seconds);
-    if came > limit::CAME_LATE_SECONDS {
-        (window - came).max(0.0)
-    } else {
-        window
-    }
+/// When a process came, if that was within the window.
+fn came_late(growth: &Growth) -> Option<f64> {
+    let came = growth.timeline.first()?.seconds;
+    (came > limit::CAME_LATE_SECONDS).then_some(came)
 }
 
 fn stack(bytes: u64, whole: u64, frames: Vec<Frame>) -> VerdictStack {

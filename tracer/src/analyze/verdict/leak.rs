@@ -40,8 +40,8 @@ pub fn groups<'a>(facts: &Facts<'a>) -> Vec<Vec<&'a SiteGrowth>> {
 }
 
 /// What outlives of a site, and how it did.
-pub fn lasting(site: &SiteGrowth, seconds: f64) -> Survival {
-    let mut survival = survival(&site.survivors);
+pub fn lasting(site: &SiteGrowth, seconds: f64, first_age: usize) -> Survival {
+    let mut survival = survival(&site.survivors, first_age);
     // It never was less in the last third, whatever the ages of its blocks are.
     survival.lasting_bytes = survival.lasting_bytes.max(site.last_trough_bytes);
     if is_straight(site) {
@@ -67,7 +67,7 @@ fn growing<'a>(facts: &Facts<'a>) -> Vec<Grown<'a>> {
     let of = |sites: Vec<&'a SiteGrowth>| {
         let site = sites.iter().copied().max_by_key(|it| live(it))?;
         let sum = sum_of(&sites);
-        let survival = lasting(&sum, facts.seconds);
+        let survival = lasting(&sum, facts.seconds, facts.first_age);
         Some(Grown {
             site,
             sum,

@@ -7,7 +7,7 @@ use crate::{
         Extent, MappingKind, MappingSite, Mappings, Process, ProcessMappings, Source,
         growth::{AGES, Growth, Resident, SiteGrowth},
         heap::Split,
-        trace_heap::{Heaps, Moment},
+        trace_heap::{Heaps, Moment, ProcessHeap},
     },
     render::sample,
 };
