@@ -6,6 +6,7 @@ mod daemon;
 mod echo;
 mod follow;
 mod heap;
+mod javascript_heap;
 mod latency;
 mod load;
 mod mappings;
@@ -63,6 +64,7 @@ const BENCHMARKS: &[(&str, Measure)] = &[
     ("daemon", daemon::run),
     ("memory", memory::run),
     ("heap", heap::run),
+    ("javascript-heap", javascript_heap::run),
     ("sockets", sockets::run),
     ("latency", latency::run),
 ];
