@@ -11,6 +11,8 @@ exec </dev/null
 
 target="${CARGO_TARGET_DIR:-$PWD/target}"
 rebuilt="$PWD/target/ebpf/checked.bpf.o"
+# Always the same: other packages have other features, and are compiled anew.
+workspace=(--workspace --exclude tracer-ebpf)
 summary=()
 failed=0
 
@@ -25,21 +27,19 @@ step() {
 }
 
 style() {
-    cargo clippy --locked --quiet --workspace --exclude tracer-ebpf --all-targets -- -D warnings
+    cargo clippy --locked --quiet "${workspace[@]}" --all-targets -- -D warnings
+}
+
+build() {
+    cargo build --locked --quiet "${workspace[@]}" --bins --tests && cargo xtask libc
 }
 
 unit_tests() {
-    cargo test --locked --quiet --no-fail-fast --package tracer-common --package tracer --package xtask --package fuzz
+    cargo test --locked --quiet --no-fail-fast "${workspace[@]}" --lib --bins --test file_worker
 }
 
 fuzz() {
     cargo run --locked --quiet --profile fuzz --package fuzz -- all --seconds-each 5
-}
-
-suite_build() {
-    cargo build --locked --quiet --package tracer &&
-        cargo test --locked --quiet --package tests --no-run &&
-        cargo run --locked --quiet --package xtask -- libc
 }
 
 suite() {
@@ -47,7 +47,7 @@ suite() {
     local as_root=()
     [ "$(id -u)" = 0 ] || as_root=(sudo -E)
     "${as_root[@]}" env "PATH=$PATH" MEMTRACE_EBPF_OBJECT="$rebuilt" MEMTRACE_BIN="$target/debug/memtrace" \
-        cargo test --locked --quiet --package tests -- --test-threads=2
+        cargo test --locked --quiet "${workspace[@]}" --test suite -- --test-threads=2
 }
 
 # Programs with a known answer, a few of each kind: their verdicts. All of them take an
@@ -66,7 +66,7 @@ on_kernel() {
     local kernel=$1 preempt=$2 object=$3 binary
     shift 3
     [ -e "$object" ] || { echo "no eBPF object $object, see above"; return 1; }
-    binary=$(cargo test --locked --package tests --test suite --no-run --message-format=json 2>/dev/null |
+    binary=$(cargo test --locked "${workspace[@]}" --test suite --no-run --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*\/suite-[^"]*\)".*/\1/p')
     cargo xtask vm --kernel "$kernel" ${preempt:+--preempt "$preempt"} -- \
         env MEMTRACE_MUST_TRACE=1 MEMTRACE_PREBUILT=1 MEMTRACE_PATIENCE=10 MEMTRACE_EBPF_OBJECT="$object" \
@@ -114,9 +114,9 @@ scripts/install.sh build ebpf test vm || exit
 step "format" cargo fmt --all --check
 step "clippy" style
 step "eBPF object" cargo xtask ebpf --check
+step "build" build
 step "unit and property tests" unit_tests
 [ -d fuzz ] && step "fuzz targets" fuzz
-step "suite: build" suite_build
 step "suite: real programs under real eBPF" suite
 step "corpus: verdicts on programs with a known answer" corpus
 step "Linux 5.10: load, attach, count" without_sockets 5.10 "" "$rebuilt" "${oldest_tests[@]}"
