@@ -31,7 +31,7 @@ style() {
 }
 
 build() {
-    cargo build --locked --quiet "${workspace[@]}" --bins --tests && cargo xtask libc
+    cargo build --locked --quiet "${workspace[@]}" --bins --tests --examples && cargo xtask libc
 }
 
 unit_tests() {
@@ -39,7 +39,7 @@ unit_tests() {
 }
 
 fuzz() {
-    cargo run --locked --quiet --profile fuzz --package fuzz -- all --seconds-each 5
+    "$target/debug/fuzz" all --seconds-each 5
 }
 
 suite() {

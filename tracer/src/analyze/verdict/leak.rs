@@ -52,13 +52,15 @@ pub fn lasting(site: &SiteGrowth, seconds: f64, first_age: usize) -> Survival {
     survival
 }
 
-/// What grows steadily and is no garbage, most lasting bytes first.
-fn steady<'a>(facts: &Facts<'a>) -> Vec<Grown<'a>> {
+/// What grows steadily and is no garbage, most lasting bytes first. What waits for peers
+/// that have stalled may have come to its end.
+fn steady<'a>(facts: &Facts<'a>, has_stalled: bool) -> Vec<Grown<'a>> {
     let is_garbage = |it: &Grown<'_>| {
         it.survival.lasting_bytes < limit::COLLECTED_BYTES && is_collected(facts, it.site)
     };
     let mut steady = growing(facts);
-    steady.retain(|it| !is_garbage(it));
+    let grows = |it: &Grown<'_>| has_stalled || goes_on(&it.sum) || is_straight(&it.sum);
+    steady.retain(|it| !is_garbage(it) && grows(it));
     steady
 }
 
@@ -151,6 +153,14 @@ fn is_steady(site: &SiteGrowth, survival: &Survival) -> bool {
     rises && sure > limit::SURE && (is_even || is_straight(site))
 }
 
+/// Whether it still rose in the last third: a cache that is full changes its entries, and
+/// has some of every age.
+fn goes_on(site: &SiteGrowth) -> bool {
+    let risen = (site.last_trough_bytes).saturating_sub(site.first_trough_bytes);
+    let late = live(site).saturating_sub(site.last_trough_bytes);
+    late as f64 >= limit::GOES_ON * risen as f64 / 2.0
+}
+
 /// Whether its live bytes rise in a straight line.
 pub fn is_straight(site: &SiteGrowth) -> bool {
     let (first, middle) = (site.first_trough_bytes, site.middle_trough_bytes);
@@ -164,7 +174,7 @@ pub fn judge(facts: &Facts<'_>, has_stalled: bool) -> Option<Verdict> {
     if facts.seconds < limit::WINDOW_SECONDS {
         return None;
     }
-    let steady = steady(facts);
+    let steady = steady(facts, has_stalled);
     let bytes = facts.growth_part(sum(&steady));
     if bytes < limit::at_least(limit::LEAK_BYTES, limit::LEAK_PART, facts.resident) {
         return None;
@@ -208,7 +218,7 @@ pub fn judge(facts: &Facts<'_>, has_stalled: bool) -> Option<Verdict> {
 
 /// Steady growth that is too little, so far, to accuse anybody.
 pub fn slow(facts: &Facts<'_>) -> Option<Verdict> {
-    let steady = steady(facts);
+    let steady = steady(facts, false);
     let bytes = facts.growth_part(sum(&steady));
     // Most of it replaces what was there: no growth, but for the noise of it.
     if bytes < sum(&steady) / 2 || bytes < limit::SLOW_BYTES {

@@ -78,6 +78,17 @@ fn a_short_window_is_no_verdict() {
     assert_eq!(kinds(&report), [Kind::NotEnoughData]);
 }
 
+/// A cache that has filled up within the window and changes its entries by chance has some
+/// of every age, and does not grow any more.
+#[test]
+fn a_full_cache_of_all_ages_is_no_leak() {
+    let mut report = report([MIB; AGES]);
+    let site = &mut report.growth[0].sites[0];
+    (site.middle_trough_bytes, site.last_trough_bytes) = (7 * MIB, 8 * MIB);
+    site.error_bytes_per_second = site.bytes_per_second / 6.0;
+    assert_eq!(kinds(&report), [Kind::Healthy]);
+}
+
 /// A heap that was looked at once, as its process came late, says nothing of growth: the
 /// ledger does.
 #[test]

@@ -26,6 +26,9 @@ pub const REPLACED: f64 = 0.5;
 pub const SURE: f64 = 2.0;
 /// And from here on a line: a curve that levels off has 8 or so.
 pub const SURE_LINE: f64 = 15.0;
+/// What the last third of the window adds, of what each of the others did: a cache that
+/// is full adds nothing, a leak that slows down something.
+pub const GOES_ON: f64 = 0.1;
 /// Of what its troughs rose from the first third of the window to the second, what they
 /// have to rise from there to the last.
 pub const STRAIGHT: f64 = 0.6;
