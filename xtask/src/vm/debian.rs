@@ -34,6 +34,10 @@ pub fn kernel(directory: &Path, series: Series) -> anyhow::Result<PathBuf> {
     if let Some(image) = image_in(&place) {
         return Ok(image);
     }
+    // Two kernels may be wanted at once, and apt does not wait for its own lock.
+    fs::create_dir_all(directory)?;
+    let lock = fs::File::create(directory.join("lock"))?;
+    lock.lock()?;
     let apt = Apt::prepare(&directory.join("apt"))?;
     let package = newest(
         &apt.output("apt-cache", &["show", "linux-image-amd64"])?,

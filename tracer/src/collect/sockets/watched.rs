@@ -12,6 +12,9 @@ const SLOTS: u32 = 8;
 const QUEUE_BYTES: u64 = 64 << 10;
 /// Of one processor: what watching senders may take all the time.
 const SENDS_SHARE: f64 = 0.02;
+/// So many sends a second are watched whatever they cost: a slow machine's time is not
+/// in them.
+const SENDS_LEAST: f64 = 50_000.0;
 /// What the kernel needs, ns, to come to a program at a send and back, which is not in the
 /// program's run time: an empty one at the tracepoint cost 54 to 73 (docs/bench.md).
 const CALL_NS: f64 = 70.0;
@@ -58,7 +61,8 @@ impl Senders {
             self.rested_ms += now_ms.saturating_sub(self.then_ms);
         }
         self.then_ms = now_ms;
-        self.is_resting = self.share > SENDS_SHARE && !is_measuring && longest_queue < QUEUE_BYTES;
+        let are_too_many = self.share > SENDS_SHARE && self.sends_per_second > SENDS_LEAST;
+        self.is_resting = are_too_many && !is_measuring && longest_queue < QUEUE_BYTES;
         !self.is_resting
     }
 
@@ -102,7 +106,11 @@ mod tests {
         assert!(senders.are_watched(0, false, 0));
         senders.measured(100_000, 11_000_000, 1_000_000_000);
         assert!(senders.are_watched(1_000, false, 0));
+        senders.measured(40_000, 900_000_000, 1_000_000_000);
+        assert!(senders.are_watched(1_000, false, 0));
         assert_eq!(senders.rests(), None);
+        let mut senders = Senders::default();
+        assert!(senders.are_watched(1_000, false, 0));
         senders.measured(300_000, 33_000_000, 1_000_000_000);
         assert!(!senders.are_watched(2_000, false, 0));
         assert!(senders.are_watched(4_000, true, 0));
