@@ -75,9 +75,11 @@ ebpf() {
 
 tests() {
     build
-    packages g++ gdb bpftool sqlite3 nginx-light redis-server procps util-linux binutils iproute2 \
+    packages g++ gdb bpftool openssl sqlite3 nginx-light redis-server procps util-linux binutils iproute2 \
         protobuf-compiler golang-github-google-pprof-dev \
         musl-tools libjemalloc2 libjemalloc-dev libtcmalloc-minimal4 libgoogle-perftools-dev libmimalloc2.0
+    program go golang-go
+    program prometheus prometheus
     program node nodejs
     program chromium chromium
     program npm npm

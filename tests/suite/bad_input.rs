@@ -283,6 +283,8 @@ fn bad_arguments() {
     for arguments in [
         &["-p", "1", "-d", "soon"][..],
         &["-p", "1", "--max-overhead", "120"],
+        &["-p", "1", "--budget", "off"],
+        &["-p", "1", "--budget", "1", "--max-overhead", "10"],
         &["-p", "1", "--max-blocks", "0"],
         &["-d", "5s"],
         &["run"],

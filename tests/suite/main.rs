@@ -8,12 +8,19 @@
 
 mod allocators;
 mod bad_input;
+mod budget;
 mod exact;
+mod faults;
 mod follow;
 mod fragmentation;
 mod friendly;
 mod gate;
 mod heap;
+mod history;
+mod host;
+mod host_fleet;
+mod host_http;
+mod host_page;
 mod hostile;
 mod javascript;
 mod javascript_heap;

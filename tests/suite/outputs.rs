@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use tests::{Finished, Memtrace, Program, memtrace, needs_tracing, run_memtrace};
+use tests::{Finished, memtrace, needs_tracing, run_memtrace, trace_of};
 
 const FILES: [&str; 10] = [
     "report.html",
@@ -16,15 +16,6 @@ const FILES: [&str; 10] = [
     "profile.pb.gz",
     "recording.memtrace",
 ];
-
-fn trace_of(program: &str) -> Finished {
-    let mut program = Program::ready(program, &[]);
-    let memtrace = Memtrace::attach(program.pid(), &[]);
-    program.work();
-    let finished = memtrace.end();
-    assert!(program.end().success());
-    finished
-}
 
 /// `report.json` keeps to the published schema.
 #[test]
@@ -120,6 +111,7 @@ fn difference_of_two_recordings() {
         let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
         let json: serde_json::Value = serde_json::from_str(&read("diff.json")).unwrap();
         assert!(read("diff.svg").ends_with("</svg>"));
+        assert!(read("diff.html").ends_with("</html>"));
         (finished.stdout, read("diff.folded"), json)
     };
     let (text, folded, json) = difference(&recording(&one), &recording(&one));

@@ -3,23 +3,10 @@
 use std::fs;
 
 use serde_json::Value;
-use tests::{Browser, CHROMIUM, Finished, Memtrace, Program, View, needs_program, needs_tracing};
+use tests::{Browser, CHROMIUM, View, needs_program, needs_tracing, trace_of};
 
 /// What a reader with such a window sees, and whether the page is wider than it.
-const LOOK: &str = r#"(async () => {
-    await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 300)));
-    return {
-        page: document.documentElement.scrollWidth,
-        window: innerWidth,
-        text: document.body.innerText,
-        first: [...document.querySelectorAll(".verdict .summary")].map((it) => it.getBoundingClientRect().bottom),
-        tools: [...document.querySelectorAll(".tools")].map((it) => it.hidden),
-        pictures: [...document.querySelectorAll("figure.timeline path")].length,
-    };
-})()"#;
-
-/// The same where scripts, and so timers, do not run.
-const STILL: &str = r#"({
+const SEEN: &str = r#"({
     page: document.documentElement.scrollWidth,
     window: innerWidth,
     text: document.body.innerText,
@@ -28,22 +15,13 @@ const STILL: &str = r#"({
     pictures: [...document.querySelectorAll("figure.timeline path")].length,
 })"#;
 
-fn trace() -> Finished {
-    let mut program = Program::ready("functions", &[]);
-    let memtrace = Memtrace::attach(program.pid(), &[]);
-    program.work();
-    let finished = memtrace.end();
-    assert!(program.end().success());
-    finished
-}
-
 /// On a phone and on a desk, light and dark, with scripts and without: no error, nothing
 /// asked of a network, the page no wider than its window, the verdict on the first screen.
 #[test]
 fn page_in_a_browser() {
     needs_tracing!();
     needs_program!(CHROMIUM);
-    let traced = trace();
+    let traced = trace_of("functions");
     let path = traced.path().join("report.html");
     let report = traced.report();
     let verdict = &report.verdicts.first().unwrap().summary;
@@ -55,8 +33,7 @@ fn page_in_a_browser() {
                 is_dark,
                 has_scripts,
             };
-            let expression = if has_scripts { LOOK } else { STILL };
-            let seen = browser.open(&path, view, expression);
+            let seen = browser.open(&path, view, &view.when_drawn(SEEN));
             assert!(seen.errors.is_empty(), "{view:?}: {:?}", seen.errors);
             assert!(seen.requests.is_empty(), "{view:?}: {:?}", seen.requests);
             let number = |it: &Value| it.as_f64().unwrap();
@@ -83,7 +60,7 @@ fn page_in_a_browser() {
 fn page_forbids_what_is_not_its_own() {
     needs_tracing!();
     needs_program!(CHROMIUM);
-    let traced = trace();
+    let traced = trace_of("functions");
     let page = String::from_utf8(traced.file("report.html")).unwrap();
     let put = "<script>document.title='taken'</script><img src='http://example.invalid/x.png'>";
     let path = traced.path().join("changed.html");

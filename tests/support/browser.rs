@@ -28,6 +28,18 @@ pub struct View {
     pub has_scripts: bool,
 }
 
+impl View {
+    /// An expression when the page's scripts have run; without scripts timers do not run either.
+    #[must_use]
+    pub fn when_drawn(self, expression: &str) -> String {
+        if !self.has_scripts {
+            return expression.to_owned();
+        }
+        let drawn = "new Promise((done) => requestAnimationFrame(() => setTimeout(done, 300)))";
+        format!("{drawn}.then(() => {expression})")
+    }
+}
+
 /// What came of opening a page.
 #[derive(Debug, Default)]
 pub struct Seen {
@@ -50,7 +62,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts it, without a network.
+    /// Starts it, without a network but this host's own address.
     #[must_use]
     pub fn start() -> Self {
         let profile = tempfile::tempdir().unwrap();
@@ -71,7 +83,7 @@ impl Browser {
             ])
             .args([
                 "--remote-debugging-pipe",
-                "--host-resolver-rules=MAP * ~NOTFOUND",
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
             ])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::null())
@@ -119,6 +131,12 @@ impl Browser {
     /// Opens a file in a new page, waits until it is loaded and evaluates an expression.
     #[must_use]
     pub fn open(&mut self, path: &Path, view: View, expression: &str) -> Seen {
+        self.open_address(&format!("file://{}", path.display()), view, expression)
+    }
+
+    /// The same of an address.
+    #[must_use]
+    pub fn open_address(&mut self, url: &str, view: View, expression: &str) -> Seen {
         self.events.clear();
         let target = self.call(None, "Target.createTarget", &json!({"url": "about:blank"}));
         let target = &target["targetId"];
@@ -146,7 +164,6 @@ impl Browser {
         ] {
             self.call(Some(&session), method, parameters);
         }
-        let url = format!("file://{}", path.display());
         self.call(Some(&session), "Page.navigate", &json!({"url": url}));
         while !self.has("Page.loadEventFired", &session) {
             let message = self.next();
@@ -155,7 +172,7 @@ impl Browser {
         let evaluate =
             json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
         let value = self.call(Some(&session), "Runtime.evaluate", &evaluate);
-        let seen = self.seen(&url, value["result"]["value"].clone());
+        let seen = self.seen(url, value["result"]["value"].clone());
         self.call(None, "Target.closeTarget", &json!({"targetId": target}));
         seen
     }

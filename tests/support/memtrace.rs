@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tracer::model::{Counts, Level, LossCause, Report};
 
 use super::{
-    Process, Talk,
+    Process, Program, Talk,
     compile::target_dir,
     process::{Collected, DEADLINE},
 };
@@ -96,6 +96,17 @@ pub struct Finished {
     /// What it said.
     pub stderr: String,
     directory: TempDir,
+}
+
+/// Traces one of the programs while it does its work once.
+#[must_use]
+pub fn trace_of(program: &str) -> Finished {
+    let mut program = Program::ready(program, &[]);
+    let memtrace = Memtrace::attach(program.pid(), &[]);
+    program.work();
+    let finished = memtrace.end();
+    assert!(program.end().success());
+    finished
 }
 
 impl Memtrace {

@@ -5,8 +5,10 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin},
     sync::mpsc::{Receiver, channel},
+    time::Duration,
 };
 
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use serde_json::Value;
 use tracer::model::Counts;
 
@@ -14,6 +16,7 @@ use super::process::DEADLINE;
 
 /// The two ends of a program's standard streams.
 pub struct Talk {
+    pid: Pid,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
 }
@@ -75,6 +78,7 @@ impl Talk {
             }
         });
         Self {
+            pid: Pid::from_child(child),
             input: child.stdin.take(),
             lines,
         }
@@ -82,9 +86,28 @@ impl Talk {
 
     /// Waits for the program's next line.
     pub fn line(&mut self) -> String {
-        self.lines
-            .recv_timeout(*DEADLINE)
-            .unwrap_or_else(|error| panic!("the program says nothing: {error}"))
+        self.lines.recv_timeout(*DEADLINE).unwrap_or_else(|error| {
+            panic!("the program says nothing: {error}; {}", self.how_it_is())
+        })
+    }
+
+    /// Whether the program lives, or how it ended. It can still be waited for.
+    fn how_it_is(&self) -> String {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let mut looks = 0;
+        loop {
+            match waitid(WaitId::Pid(self.pid), options) {
+                // Its streams are closed a moment before its end is told.
+                Ok(None) if looks < 100 => std::thread::sleep(Duration::from_millis(10)),
+                Ok(None) => return "it lives".to_owned(),
+                Ok(Some(ended)) => {
+                    let (status, signal) = (ended.exit_status(), ended.terminating_signal());
+                    return format!("it ended: exit status {status:?}, signal {signal:?}");
+                }
+                Err(error) => return format!("how it ended is not known: {error}"),
+            }
+            looks += 1;
+        }
     }
 
     /// Everything that is still to come, to the end of the stream.
@@ -108,8 +131,10 @@ impl Talk {
 
     /// Sends it a line.
     pub fn say(&mut self, line: &str) {
-        // A program that is gone is noticed by who waits for what it says.
-        let _ = writeln!(self.input.as_mut().unwrap(), "{line}");
+        // In one write: a program may take each for a line. One that is gone is noticed by who waits
+        // for what it says.
+        let line = format!("{line}\n");
+        let _ = self.input.as_mut().unwrap().write_all(line.as_bytes());
     }
 
     /// Ends its standard input.

@@ -42,6 +42,10 @@ pub struct Call {
     /// realloc: the old block, taken out of the ledger at the entry; its
     /// `site` is 0 where the ledger did not hold it.
     pub taken: Block,
+    /// [`crate::control::Control::slice`] at the entry.
+    pub slice: u32,
+    /// Always zero.
+    pub reserved: u32,
 }
 
 /// A thread's pending calls and its scratch; the value of the thread map.
@@ -92,6 +96,14 @@ impl Call {
     #[must_use]
     pub const fn source(&self) -> u32 {
         self.function.source()
+    }
+
+    /// Whether it was entered before the latest end of a slice, at which probes go, so
+    /// that its return may never be seen: it counts in none.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_stale(&self, slice: u32) -> bool {
+        self.is_pending() && self.slice != slice
     }
 
     /// Ends the call: no longer pending, and a copy of what it was.
@@ -284,6 +296,15 @@ mod tests {
         assert!(!calls.is_inner(&inner, || false));
         assert!(calls.is_inner(&inner, || true));
         assert!(!calls.is_inner(&call(Source::Malloc, 0x1080, 0), || true));
+    }
+
+    /// A call that was pending when a slice ended is stale from then on; one that is over is not.
+    #[test]
+    fn a_slice_makes_pending_calls_stale() {
+        let mut pending = call(Source::Malloc, 0x1000, 0);
+        assert!(!pending.is_stale(0) && pending.is_stale(1));
+        pending.end();
+        assert!(!pending.is_stale(1));
     }
 
     /// A jump keeps the stack pointer: the same block, one call.

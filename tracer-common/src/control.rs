@@ -20,6 +20,31 @@ pub struct Control {
     /// 1: there is one target and no other will come, so that whoever runs in
     /// another address space than the bound one is known to be a bystander.
     pub is_alone: u32,
+    /// How many blocks one that is recorded stands for, sampling by chance aside: 1
+    /// where calls count all the time, the length of a cycle by that of its slice where
+    /// they count in slices of time, and 0 between two slices: none is recorded then,
+    /// but frees go on being seen.
+    pub weight: u32,
+    /// Counts the ends of slices: a call that was entered before one counts in no other.
+    /// 0: none has ended.
+    pub slice: u32,
+    /// 1: for a time nobody watched frees, so that a block may stand where another was.
+    pub has_gaps: u32,
+    /// Always zero.
+    pub reserved: u32,
+    /// From then on nothing is recorded (`CLOCK_MONOTONIC`, ns): user space may come late
+    /// to the end of a slice, and blocks would stand for too much. 0: no end is known.
+    pub slice_ends: u64,
+}
+
+impl Control {
+    /// Whether every allocation is recorded, and has been: a free of a block that the
+    /// ledger does not hold is then of one from before.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_exact(&self) -> bool {
+        self.sample_shift == 0 && self.slice == 0
+    }
 }
 
 /// How many executable ranges of allocator code an address space may have: a

@@ -108,6 +108,16 @@ impl Function {
         self.0 >> SHAPE & 0xf
     }
 
+    /// Whether it is given a block, which it may free: realloc and its kin.
+    #[inline(always)]
+    #[must_use]
+    pub const fn resizes(self) -> bool {
+        const RESIZE: u32 = Shape::Resize as u32;
+        const RESIZE_PRODUCT: u32 = Shape::ResizeProduct as u32;
+        const HEAP_RESIZE: u32 = Shape::HeapResize as u32;
+        matches!(self.shape(), RESIZE | RESIZE_PRODUCT | HEAP_RESIZE)
+    }
+
     /// Whether it may end by jumping to another function.
     #[inline(always)]
     #[must_use]
@@ -149,6 +159,24 @@ mod tests {
         let plain = Function::new(Source::New, Shape::Size, 0).jumping();
         assert!(!plain.ends_as(whole) && !whole.ends_as(plain));
         assert!(partial.cookie() < 1 << 31);
+    }
+
+    /// What may free the block it is given is told from what only allocates.
+    #[test]
+    fn reallocations_resize() {
+        let shapes = [Shape::Resize, Shape::ResizeProduct, Shape::HeapResize];
+        for shape in shapes {
+            assert!(Function::new(Source::Realloc, shape, 3).jumping().resizes());
+        }
+        for shape in [
+            Shape::Size,
+            Shape::Product,
+            Shape::Result,
+            Shape::HeapProduct,
+        ] {
+            assert!(!Function::new(Source::Malloc, shape, 3).resizes());
+        }
+        assert!(!Function::throwing_new(Shape::SecondSize, true).resizes());
     }
 
     /// What is packed comes out again, and fits into 31 bits.

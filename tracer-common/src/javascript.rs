@@ -137,6 +137,15 @@ impl Identity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FunctionKey(pub u64);
 
+impl FunctionKey {
+    /// The number of the address space.
+    #[inline(always)]
+    #[must_use]
+    pub const fn space(self) -> u32 {
+        (self.0 >> KEY_BITS) as u32
+    }
+}
+
 /// A frame of a JavaScript function: the address that other frames have is of
 /// no use here, one builtin interprets all functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -28,8 +28,7 @@ pub struct Block {
     pub site: u64,
     /// [`crate::control::Control::now_mark`] when it was allocated.
     pub age_mark: u32,
-    /// The block stands for `1 << weight_shift` blocks: 0 in an exact trace.
-    /// Kept in the block so that its free takes away exactly what it added,
-    /// whatever the sampling rate is by then.
-    pub weight_shift: u32,
+    /// How many blocks it stands for: 1 in an exact trace. Kept in the block so that
+    /// its free takes away exactly what it added, whatever the sampling rate is by then.
+    pub weight: u32,
 }

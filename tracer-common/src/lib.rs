@@ -9,6 +9,7 @@
 pub mod call;
 pub mod control;
 pub mod counter;
+pub mod fault;
 pub mod function;
 pub mod javascript;
 pub mod ledger;
@@ -24,7 +25,7 @@ pub const FRAMES_MAX: usize = 127;
 
 #[cfg(feature = "user")]
 mod pod {
-    use crate::{call, control, counter, ledger, mapping, site, socket, unwind};
+    use crate::{call, control, counter, fault, ledger, mapping, site, socket, unwind};
 
     macro_rules! pod {
         ($($type:ty),* $(,)?) => {
@@ -43,6 +44,8 @@ mod pod {
         control::SpaceSettings,
         control::Target,
         counter::Count,
+        fault::FaultCpu,
+        fault::FaultSpace,
         ledger::Block,
         ledger::BlockKey,
         mapping::MappingEvent,

@@ -31,6 +31,13 @@ impl Registers {
     register!(frame_pointer, rbp);
     // At a function's entry the return address stands here.
     register!(stack_pointer, rsp);
+
+    /// Whether they are of code in user space: the privilege level is 3.
+    #[inline(always)]
+    pub fn is_user(self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.0).cs & 3 == 3 }
+    }
 }
 
 /// The registers with which a thread entered the kernel, as far as they are of use:

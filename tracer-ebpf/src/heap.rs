@@ -6,7 +6,7 @@ use aya_ebpf::{
     bindings::BPF_NOEXIST,
     helpers::{
         bpf_get_current_pid_tgid, bpf_get_prandom_u32, bpf_probe_read_user,
-        generated::bpf_get_attach_cookie,
+        generated::{bpf_get_attach_cookie, bpf_ktime_get_ns},
     },
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
@@ -115,12 +115,19 @@ pub fn open_gate() -> Option<&'static Control> {
 
 #[inline(always)]
 fn enter(registers: Registers, function: Function) -> Option<()> {
-    open_gate()?;
+    let control = open_gate()?;
+    if control.weight == 0 && !function.resizes() {
+        // Between slices its return may not be seen.
+        return None;
+    }
     let space = space::current()?;
     let mut call = read_call(registers, function, space);
+    call.slice = control.slice;
     let calls = thread_calls(call.size)?;
     // SAFETY: the thread's own record; a thread runs one program at a time.
     let calls = unsafe { &mut *calls };
+    forget_stale(&mut calls.current, call.slice);
+    forget_stale(&mut calls.suspended, call.slice);
     if calls.is_inner(&call, || returns_into_allocator(&call)) {
         return None;
     }
@@ -170,6 +177,20 @@ fn read_call(registers: Registers, function: Function, space: u32) -> Call {
         size,
         pointer,
         taken: Block::default(),
+        slice: 0,
+        reserved: 0,
+    }
+}
+
+/// Forgets a call whose return may have come while no probe was there to see it: that
+/// is no loss, and it must not pass for a call of this slice. What it took is freed.
+#[inline(always)]
+fn forget_stale(call: &mut Call, slice: u32) {
+    if call.is_stale(slice) {
+        let call = call.end();
+        if call.has_taken() {
+            ledger::count_freed(&call.taken);
+        }
     }
 }
 
@@ -232,7 +253,10 @@ fn leave<R: Rounds>(result: u64, function: Function, start: Start) -> Option<()>
         count(Counter::FailedCall, 1, 0);
         return None;
     }
-    let weight_shift = weight_of(control, call.size)?;
+    if call.slice != control.slice {
+        return None;
+    }
+    let weight = weight_of(control, call.size)?;
     #[cfg(feature = "per-cpu-scratch")]
     let record = crate::maps::SCRATCH.get_ptr_mut(0)?;
     let (site, counters) = stack::site_of::<R>(start, control, record, &call)?;
@@ -240,9 +264,10 @@ fn leave<R: Rounds>(result: u64, function: Function, start: Start) -> Option<()>
         size: call.size,
         site,
         age_mark: control.now_mark,
-        weight_shift,
+        weight,
     };
-    ledger::enter(&block_key(address, call.space), &block, counters);
+    let key = block_key(address, call.space);
+    ledger::enter(&key, &block, counters, control.has_gaps != 0);
     Some(())
 }
 
@@ -284,17 +309,25 @@ fn settle_old_block(control: &Control, call: &Call, result: u64) {
         } else {
             ledger::count_freed(&call.taken);
         }
-    } else if !failed && control.sample_shift == 0 {
+    } else if !failed && control.is_exact() {
         count(Counter::UnmatchedFree, 1, 0);
     }
 }
 
-/// How many blocks (as a power of two) this one stands for; `None` if it is passed over.
+/// How many blocks this one stands for; `None` if it is passed over.
 #[inline(always)]
 fn weight_of(control: &Control, size: u64) -> Option<u32> {
+    let weight = control.weight;
+    if weight == 0 {
+        return None;
+    }
+    // SAFETY: no arguments.
+    if control.slice_ends != 0 && unsafe { bpf_ktime_get_ns() } >= control.slice_ends {
+        return None;
+    }
     let shift = control.sample_shift & 31;
     if shift == 0 || size >= u64::from(control.always_bytes) {
-        return Some(0);
+        return Some(weight);
     }
     // By chance, not by a hash of the address: allocators hand the same few
     // addresses out again and again, and a sample of those says nothing of how
@@ -304,7 +337,7 @@ fn weight_of(control: &Control, size: u64) -> Option<u32> {
         count(Counter::SampledOut, 1, size);
         return None;
     }
-    Some(shift)
+    Some(weight << shift)
 }
 
 #[inline(always)]
@@ -317,7 +350,7 @@ fn free(address: u64, cookie: u64) -> Option<()> {
     match ledger::take(&block_key(address, space)) {
         Some(block) => ledger::count_freed(&block),
         // While sampling, most frees are of blocks that were passed over.
-        None if control.sample_shift != 0 => return None,
+        None if !control.is_exact() => return None,
         None => count_unmatched(address),
     }
     if cookie == free::MAY_HAND_ON

@@ -73,6 +73,8 @@ fn sample(registers: Registers, cookie: u64) -> Option<()> {
         size: bytes,
         pointer: 0,
         taken: Block::default(),
+        slice: 0,
+        reserved: 0,
     };
     let start = Start {
         // SAFETY: faults are handled by the helper.

@@ -13,9 +13,9 @@ use crate::maps::{LEDGER, SITES, add, count};
 const E2BIG: i32 = -7;
 const EEXIST: i32 = -17;
 
-/// Enters a block that was just allocated at `site`.
+/// Enters a block that was just allocated at `site`. `has_gaps`: nobody saw all frees.
 #[inline(always)]
-pub fn enter(key: &BlockKey, block: &Block, site: *mut Site) {
+pub fn enter(key: &BlockKey, block: &Block, site: *mut Site, has_gaps: bool) {
     match LEDGER.insert(key, block, u64::from(BPF_NOEXIST)) {
         Ok(()) => {}
         Err(EEXIST) => {
@@ -23,7 +23,9 @@ pub fn enter(key: &BlockKey, block: &Block, site: *mut Site) {
             // SAFETY: the value is copied at once.
             if let Some(gone) = unsafe { LEDGER.get(key) } {
                 let gone = *gone;
-                count(Counter::UnseenFree, 1, gone.size);
+                if !has_gaps {
+                    count(Counter::UnseenFree, 1, gone.size);
+                }
                 count_freed(&gone);
             }
             if LEDGER.insert(key, block, u64::from(BPF_ANY)).is_err() {
@@ -35,13 +37,10 @@ pub fn enter(key: &BlockKey, block: &Block, site: *mut Site) {
     }
     // SAFETY: a map value.
     unsafe {
-        add(
-            &raw mut (*site).allocated_blocks,
-            1 << (block.weight_shift & 31),
-        );
+        add(&raw mut (*site).allocated_blocks, u64::from(block.weight));
         add(
             &raw mut (*site).allocated_bytes,
-            block.size << (block.weight_shift & 31),
+            block.size.wrapping_mul(u64::from(block.weight)),
         );
     }
 }
@@ -73,13 +72,10 @@ pub fn count_freed(block: &Block) {
     if let Some(site) = SITES.get_ptr_mut(block.site) {
         // SAFETY: a map value.
         unsafe {
-            add(
-                &raw mut (*site).freed_blocks,
-                1 << (block.weight_shift & 31),
-            );
+            add(&raw mut (*site).freed_blocks, u64::from(block.weight));
             add(
                 &raw mut (*site).freed_bytes,
-                block.size << (block.weight_shift & 31),
+                block.size.wrapping_mul(u64::from(block.weight)),
             );
         }
     }

@@ -12,6 +12,7 @@
 #![expect(internal_features, reason = "atomic_xadd, see maps.rs")]
 
 mod arch;
+mod faults;
 mod floor;
 mod heap;
 mod javascript;

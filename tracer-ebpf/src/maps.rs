@@ -12,6 +12,7 @@ use tracer_common::{
     call::ThreadCalls,
     control::{BoundSpace, Control, SpaceSettings, Target},
     counter::{COUNTERS, Count, Counter},
+    fault::{FaultCpu, FaultSpace},
     javascript::Identity,
     ledger::{Block, BlockKey},
     site::Site,
@@ -124,6 +125,23 @@ pub static NEW_SOCKET: Array<SocketCalls> = Array::with_max_entries(1, 0);
 /// whole host: those that did not call for the longest time make room.
 #[map]
 pub static ACCOUNTING: LruHashMap<u64, PendingAccounts> = LruHashMap::with_max_entries(1 << 12, 0);
+
+/// What is kept of page faults, by CPU.
+#[map]
+pub static FAULT_CPUS: PerCpuArray<FaultCpu> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where the stack of a page fault is taken. By CPU: a program at a software event runs
+/// with preemption disabled, and on one CPU there is one at a time.
+#[map]
+pub static FAULT_SCRATCH: PerCpuArray<ThreadCalls> = PerCpuArray::with_max_entries(1, 0);
+
+/// Processes whose code has unwind tables, by thread group; for page faults.
+#[map]
+pub static FAULT_SPACES: HashMap<u32, FaultSpace> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Sampled page faults.
+#[map]
+pub static FAULTS: RingBuf = RingBuf::with_byte_size(1 << 12, 0);
 
 /// Adds to a counter in place.
 ///

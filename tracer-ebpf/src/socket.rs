@@ -12,6 +12,7 @@ use aya_ebpf::helpers::bpf_probe_read_kernel;
 use tracer_common::socket::{Ends, KEY_IS_INODE, NO_MEMBER, SocketOffsets, TCP};
 
 pub use calls::opened;
+pub use site::user_start;
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;

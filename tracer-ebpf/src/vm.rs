@@ -243,6 +243,8 @@ fn add_origin<R: Rounds>(
         size: event.length,
         pointer: 0,
         taken: Block::default(),
+        slice: 0,
+        reserved: 0,
     };
     let mut start = Start {
         code: registers.code(),

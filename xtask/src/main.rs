@@ -38,7 +38,7 @@ enum Command {
         /// Measure each thing once, to see that it works. Writes nothing.
         #[arg(long)]
         quick: bool,
-        /// Only these: pair, mixed, tables, peers, threads, allocators, node, mappings, follow, daemon, memory, heap, sockets, latency. Writes nothing.
+        /// Only these: pair, mixed, tables, peers, threads, allocators, node, budget, mappings, follow, daemon, memory, heap, sockets, latency. Writes nothing.
         names: Vec<String>,
     },
     /// Run programs with a known answer under memtrace, as root, and judge what it tells.

@@ -2,6 +2,7 @@
 
 mod elf;
 mod heap;
+mod history;
 mod ledger;
 mod maps;
 mod perf_map;
@@ -86,6 +87,12 @@ pub const TARGETS: &[Target] = &[
         run: heap::run,
         seeds: heap::seeds,
         words: &[],
+    },
+    Target {
+        name: "history",
+        run: history::run,
+        seeds: history::seeds,
+        words: history::WORDS,
     },
     Target {
         name: "ledger",

@@ -70,6 +70,8 @@ fn site<R: Rounds>(control: &Control, space: u32, source: Source) -> Option<u64>
         size: 0,
         pointer: 0,
         taken: Block::default(),
+        slice: 0,
+        reserved: 0,
     };
     let (site, _) = stack::site_of::<R>(start, control, calls, &call)?;
     Some(site)
@@ -77,7 +79,7 @@ fn site<R: Rounds>(control: &Control, space: u32, source: Source) -> Option<u64>
 
 /// Where the thread entered the kernel.
 #[inline(always)]
-fn user_start() -> Option<Start> {
+pub fn user_start() -> Option<Start> {
     let registers: *const pt_regs = if global!(HAS_TASK_REGISTERS) != 0 {
         // SAFETY: the current task's own.
         unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) as *const pt_regs }

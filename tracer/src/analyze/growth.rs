@@ -78,6 +78,10 @@ pub fn troughs(points: &[(f64, u64)]) -> (u64, u64) {
     (first, last)
 }
 
+/// What falls by less than this part of its whole rise has hardly any teeth: a collection or two of
+/// a heap that grows all the same.
+const FALLS: u64 = 4;
+
 /// By how much what the points tell of grew, over all of `seconds`: from end to end where
 /// it hardly ever falls, else by its troughs, which lie two thirds of the time apart.
 #[must_use]
@@ -92,7 +96,7 @@ pub fn grown(points: &[(f64, u64)], seconds: f64) -> u64 {
     let rise = last.1.saturating_sub(first.1);
     let spanned = (last.0 - first.0).max(f64::EPSILON);
     let (low, high) = troughs(points);
-    let grown = if falls <= rise / 10 {
+    let grown = if falls <= rise / FALLS {
         rise as f64
     } else {
         high.saturating_sub(low) as f64 * 1.5
@@ -124,6 +128,26 @@ pub fn steepest_part(points: &[(f64, u64)]) -> f64 {
         .map(|it| it[2] - it[0])
         .fold(0.0, f64::max);
     most / rise
+}
+
+/// By how much the troughs rise in the first half of the time, and in the second. Between two
+/// points it is a straight line: a half may have no more than one of them.
+#[must_use]
+pub fn halves(points: &[(f64, u64)]) -> [u64; 2] {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return [0; 2];
+    };
+    let middle = f64::midpoint(first.0, last.0);
+    let between = (middle, value_at(points, middle) as u64);
+    let early = points.iter().copied().take_while(|it| it.0 < middle);
+    let late = points.iter().copied().skip_while(|it| it.0 <= middle);
+    let rise = |half: &[(f64, u64)]| {
+        let (low, high) = troughs(half);
+        high.saturating_sub(low)
+    };
+    let early: Vec<(f64, u64)> = early.chain([between]).collect();
+    let late: Vec<(f64, u64)> = [between].into_iter().chain(late).collect();
+    [rise(&early), rise(&late)]
 }
 
 /// Between two points on a straight line.
@@ -182,6 +206,9 @@ pub struct Survival {
     /// What the newer half of them left for each byte of the older half: growth that
     /// comes to its end leaves less and less, a cache that evicts more and more.
     pub trend: f64,
+    /// The most that one of them left by the least; infinite if one left nothing, or the
+    /// youngest so far much less than they.
+    pub spread: f64,
 }
 
 /// The first eighth of a window all of which a process lived that came in its midst.
@@ -209,7 +236,15 @@ pub fn survival(survivors: &[u64; AGES], first: usize) -> Survival {
     let half = older.len() / 2;
     let part = |part: &[u64]| part.iter().map(|it| *it as f64).sum::<f64>() / part.len() as f64;
     let (early, late) = (part(&older[..half]), part(&older[older.len() - half..]));
+    let (least, most) = older.iter().fold((u64::MAX, 0), |(least, most), it| {
+        (least.min(*it), most.max(*it))
+    });
     Survival {
+        spread: if least > 0 && youngest >= least / 2 {
+            most as f64 / least as f64
+        } else {
+            f64::INFINITY
+        },
         lasting_bytes: lasting,
         evenness: even as f64 / older.len() as f64,
         trend: if early > 0.0 {
@@ -245,6 +280,16 @@ mod tests {
             .collect();
         assert_eq!(thirds(&saw), [5; 3]);
         assert_eq!(grown(&saw, 60.0), 0);
+    }
+
+    /// The halves of a line rise alike, however few points it has; what came in the first
+    /// half rises there only.
+    #[test]
+    fn halves_of_a_line_are_alike() {
+        assert_eq!(halves(&[(0.0, 0), (9.0, 90)]), [45, 45]);
+        assert_eq!(halves(&[(0.0, 0), (6.0, 160), (15.0, 160)]), [160, 0]);
+        assert_eq!(halves(&[(0.0, 0), (8.0, 160), (15.0, 160)]), [150, 10]);
+        assert_eq!(halves(&[]), [0, 0]);
     }
 
     /// A step comes within a quarter of the time wherever it is and however few moments

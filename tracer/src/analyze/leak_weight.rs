@@ -101,7 +101,7 @@ pub fn weigh(report: &Report) -> Weights<'_> {
 /// live of it.
 #[must_use]
 pub fn weight(site: &SiteGrowth, seconds: f64, first_age: usize) -> u64 {
-    let survival = lasting(site, seconds, first_age);
+    let survival = lasting(site, seconds, first_age, false);
     let ages = if is_straight(site) {
         // A block that is moved is always young, a queue gives back its oldest.
         1.0

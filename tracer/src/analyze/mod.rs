@@ -5,6 +5,8 @@ pub mod diff;
 pub mod fragmentation;
 pub mod gate;
 pub mod growth;
+pub mod host;
 pub mod leak_weight;
+pub mod past;
 pub mod sockets;
 pub mod verdict;

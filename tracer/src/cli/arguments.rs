@@ -13,12 +13,14 @@ use crate::{
 
 mod format;
 mod gate;
+mod host;
 mod values;
 
 pub use format::{Format, Picture};
 pub use gate::Gate;
+pub use host::{Host, HostCommand, Query, QueryFormat, Serve, Watch};
 pub use values::Overhead;
-use values::{duration, overhead};
+use values::{budget, duration, overhead};
 
 /// Which code holds a Linux process's memory: traces the allocator of a
 /// running process with eBPF and shows what is still allocated, by stack.
@@ -49,9 +51,12 @@ pub enum Command {
     /// One look at the memory of the host's sockets: what waits in the kernel's
     /// queues, of which process and for whom.
     Sockets(Sockets),
+    /// Watch every process of this host, continuously: web page, metrics, history, and a
+    /// closer look at whatever grows.
+    Host(Box<Host>),
     /// Render a recording again, on any machine.
     Report(Report),
-    /// What grew between two recordings: a table, and diff.svg, diff.folded, diff.json.
+    /// What grew between two recordings: a table, and diff.html, diff.svg, diff.folded, diff.json.
     Diff(Diff),
     /// Trace a bundled program that leaks, and show the picture.
     Demo(Demo),
@@ -68,6 +73,9 @@ pub enum Command {
     /// Attach empty probes: the floor of what tracing costs, for benchmarks.
     #[command(hide = true)]
     Floor(Floor),
+    /// Sample the host's page faults until standard input closes, for tests and benchmarks.
+    #[command(hide = true)]
+    Faults(Faults),
     /// Build unwind tables and tell how large they are, for benchmarks.
     #[command(hide = true)]
     UnwindTable(UnwindTable),
@@ -97,6 +105,18 @@ pub struct Attach {
     /// tracing may take, percent, or `off`. Above it memtrace samples; if that does not help it ends the trace.
     #[arg(long, value_name = "PERCENT", default_value = "20", value_parser = overhead)]
     pub max_overhead: Overhead,
+    /// Most of one processor's time that tracing may cost the target, percent, on average
+    /// over the trace. Above it memtrace records in slices of time, whatever the target
+    /// does, until the trace ends; a program that costs less is traced whole.
+    #[arg(long, value_name = "PERCENT", conflicts_with = "max_overhead", value_parser = budget)]
+    pub budget: Option<Overhead>,
+}
+
+impl Attach {
+    /// The limit on what tracing costs.
+    pub fn limit(&self) -> Overhead {
+        self.budget.unwrap_or(self.max_overhead)
+    }
 }
 
 #[derive(Args, Debug)]
@@ -158,6 +178,9 @@ pub struct Trace {
     /// Write `ready` to this file descriptor when calls begin to count.
     #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(0..=1 << 20))]
     pub ready_fd: Option<i32>,
+    /// Write only the recording and a summary: what `memtrace host` wants of a closer look.
+    #[arg(long, hide = true)]
+    pub for_host: bool,
     #[command(flatten)]
     pub gate: Gate,
 }
@@ -288,7 +311,7 @@ pub struct Diff {
     pub before: PathBuf,
     /// The second.
     pub after: PathBuf,
-    /// Directory for diff.svg, diff.folded and diff.json; made if missing.
+    /// Directory for diff.html, diff.svg, diff.folded and diff.json; made if missing.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
@@ -319,6 +342,16 @@ pub struct Floor {
     /// Write `ready` to this file descriptor when the probes are in.
     #[arg(long)]
     pub ready_fd: i32,
+}
+
+#[derive(Args, Debug)]
+pub struct Faults {
+    /// Processes to tell of; none: all.
+    #[arg(short, long, value_delimiter = ',')]
+    pub pid: Vec<u32>,
+    /// How often samples are taken, ms.
+    #[arg(long, default_value_t = 1000)]
+    pub every_ms: u32,
 }
 
 #[derive(Args, Debug)]

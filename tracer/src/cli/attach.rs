@@ -35,9 +35,7 @@ pub const TICK: Duration = Duration::from_millis(250);
 pub fn run(arguments: &arguments::Attach, printer: &Printer) -> anyhow::Result<ExitCode> {
     let ready = claim_ready(arguments.trace.ready_fd)?;
     let targets = targets(arguments, printer)?;
-    let options = arguments
-        .trace
-        .options(arguments.max_overhead, arguments.follow);
+    let options = arguments.trace.options(arguments.limit(), arguments.follow);
     let (_, passed) = trace_processes(targets, &arguments.trace, &options, ready, printer)?;
     Ok(passed.into())
 }
@@ -109,6 +107,10 @@ pub fn trace_processes(
     printer.say(&format!("tracing {}, Ctrl-C ends", names.join(", ")));
     let ended = runtime.block_on(follow(&mut session, trace.duration, asked, printer))?;
     let report = session.finish(ended)?;
+    if trace.for_host {
+        outcome::deliver_to_host(&report, &output)?;
+        return Ok((output.path().to_path_buf(), Passed::Yes));
+    }
     outcome::deliver(&report, &output, printer, false)?;
     let passed = gate::check(&trace.gate, trace.duration, &report, printer);
     Ok((output.path().to_path_buf(), passed))
@@ -171,6 +173,7 @@ async fn follow(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let next_child = session.next_child().map(Instant::from_std);
+        let next_turn = session.next_turn().map(Instant::from_std);
         tokio::select! {
             _ = asked.interrupted.recv() => return Ok(Ended::Asked),
             _ = asked.terminated.recv() => return Ok(Ended::Asked),
@@ -186,6 +189,7 @@ async fn follow(
                 session.take_in(events.get_mut())?;
                 session.attach_children()?;
             }
+            () = until(next_turn) => session.turn()?,
             _ = ticks.tick() => {
                 session.take_in(events.get_mut())?;
                 if let Some(now) = session.tick()? {

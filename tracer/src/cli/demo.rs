@@ -31,6 +31,7 @@ pub fn run(arguments: &arguments::Demo, printer: &Printer) -> anyhow::Result<Exi
         no_sockets: false,
         socket_probes: arguments::SocketProbes::Auto,
         ready_fd: None,
+        for_host: false,
         gate: arguments::Gate::default(),
     };
     let target = TargetProcess::open_own(program.child.id())?;

@@ -7,7 +7,10 @@ use anyhow::Context as _;
 use super::{arguments, gate, outcome, printer::Printer};
 use crate::{
     analyze::diff,
-    render::diff::{json, picture},
+    render::{
+        diff::{json, picture},
+        html,
+    },
     store,
 };
 
@@ -20,6 +23,9 @@ pub fn run(arguments: &arguments::Diff, printer: &Printer) -> anyhow::Result<Exi
     let output = outcome::output_dir(arguments.output.as_deref(), "diff", std::process::id())?;
     let results = "the results could not all be written";
     let written = [
+        output.write("diff.html", |file| {
+            html::difference::write(&difference, file)
+        }),
         output.write("diff.svg", |file| picture::write_svg(&difference, file)),
         output.write("diff.folded", |file| {
             picture::write_folded(&difference, file)

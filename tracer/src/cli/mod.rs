@@ -6,9 +6,12 @@ mod attach;
 mod demo;
 mod diff;
 mod doctor;
+mod faults;
 mod floor;
 mod gate;
 mod heap;
+mod host;
+mod host_query;
 mod manual;
 mod outcome;
 mod printer;
@@ -38,6 +41,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(run)) => run::run(&run, &printer),
         Some(Command::Heap(heap)) => heap::run(&heap, &printer),
         Some(Command::Sockets(sockets)) => sockets::run(&sockets, &printer),
+        Some(Command::Host(host)) => host::run(*host, &printer),
         Some(Command::Report(report)) => report::run(&report, &printer),
         Some(Command::Diff(diff)) => diff::run(&diff, &printer),
         Some(Command::Demo(demo)) => demo::run(&demo, &printer),
@@ -45,6 +49,7 @@ pub fn main() -> ExitCode {
         Some(Command::Completions { shell }) => manual::completions(shell, &printer),
         Some(Command::Manual) => manual::page(&printer),
         Some(Command::Floor(floor)) => floor::run(&floor),
+        Some(Command::Faults(faults)) => faults::run(&faults, &printer),
         Some(Command::UnwindTable(files)) => unwind_table::run(&files, &printer),
         None => attach::run(&arguments.attach, &printer),
     };

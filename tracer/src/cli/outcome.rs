@@ -8,9 +8,12 @@ use anyhow::Context as _;
 
 use super::printer::Printer;
 use crate::{
-    collect::utc_now,
+    collect::{
+        host::{SUMMARY_FILE, Summary},
+        utc_now,
+    },
     model::Report,
-    store::{OutputDir, Owner, default_name},
+    store::{OutputDir, Owner, default_name, recording},
 };
 
 /// Makes the directory for the results, before anything is traced.
@@ -39,6 +42,16 @@ pub fn write_file(
     };
     let output = OutputDir::create(directory, owner())?;
     Ok(output.write(name, render)?)
+}
+
+/// Writes what `memtrace host` wants of a closer look. The summary comes last: where it is, the
+/// recording is whole.
+pub fn deliver_to_host(report: &Report, output: &OutputDir) -> anyhow::Result<()> {
+    output.write("recording.memtrace", |file| recording::write(report, file))?;
+    output.write(SUMMARY_FILE, |file| {
+        Ok(serde_json::to_writer(file, &Summary::of(report))?)
+    })?;
+    Ok(())
 }
 
 /// Writes the files and prints the report.

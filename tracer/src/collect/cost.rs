@@ -82,6 +82,7 @@ impl Session {
                     one_in: 1 << shift,
                     always_bytes: u64::from(self.control.always_bytes),
                     passed_over: 0,
+                    slices: None,
                 });
                 Ok(false)
             }
@@ -95,7 +96,7 @@ impl Session {
             .collect()
     }
 
-    fn load(&self) -> Load {
+    pub(super) fn load(&self) -> Load {
         let run = |name| self.kernel.run_statistics(name);
         let (entry, at_return, exit, free, javascript) = (
             run(ProgramName::Entry),
@@ -114,7 +115,7 @@ impl Session {
 }
 
 /// CPU time of a process, ns; 0 when it is gone.
-fn cpu_ns(pid: u32) -> u64 {
+pub(super) fn cpu_ns(pid: u32) -> u64 {
     let mut clock = 0;
     let mut time = libc::timespec {
         tv_sec: 0,

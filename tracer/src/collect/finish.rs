@@ -11,13 +11,14 @@ use tracer_common::{
 
 use super::{
     CollectError, Session,
+    budget::Unresolved,
     clock::Moment,
     footprint::glibc_chunk,
     heap::report as heap,
-    host::host,
     javascript::Javascript,
     javascript_heap,
     losses::losses,
+    machine::host,
     mapped::{self as mappings, Measured},
     names::{Located, places},
     pools,
@@ -79,7 +80,7 @@ struct Live {
 impl Live {
     /// `window_ms`: how long it was.
     fn add(&mut self, block: &Block, window_ms: u32) {
-        let weight = 1 << (block.weight_shift & 31);
+        let weight = u64::from(block.weight);
         // Sizes are what the program said.
         let weighed = |bytes: u64| bytes.saturating_mul(weight);
         self.blocks += weight;
@@ -105,9 +106,11 @@ pub fn report(
     let counts = session.kernel.counts()?;
     let window_ms = session.control.now_mark;
     let mut live: HashMap<u64, Live> = HashMap::new();
-    session
-        .kernel
-        .blocks(|_, block| live.entry(block.site).or_default().add(block, window_ms))?;
+    let mut unresolved = Unresolved::of(&session);
+    session.kernel.blocks(|_, block| {
+        live.entry(block.site).or_default().add(block, window_ms);
+        unresolved.add(block);
+    })?;
     let mut loss = losses(&counts);
     add_pending(&session, window_ms, &mut live, &mut loss)?;
     add_missed_hits(&session, &mut loss);
@@ -152,6 +155,7 @@ pub fn report(
     for site in &sites {
         totals.counts += site.counts;
     }
+    let budget = session.account_budget(&unresolved, end);
     if let Some(sampling) = &mut session.sampling {
         sampling.passed_over = count_of(&counts, Counter::SampledOut).calls;
     }
@@ -175,6 +179,7 @@ pub fn report(
             Level::Exact
         },
         sampling: session.sampling,
+        budget,
         host: host(),
         window: Window {
             start_utc: session.start.rfc3339(),
@@ -225,8 +230,9 @@ fn add_pending(
                     .add(&call.taken, window_ms);
             }
         }
-        // What threw is a failed call.
-        if calls.suspended.is_pending() && !calls.suspended.function.throws() {
+        // What threw is a failed call; what began before a slice did counts nowhere.
+        let is_stale = calls.suspended.is_stale(session.control.slice);
+        if calls.suspended.is_pending() && !is_stale && !calls.suspended.function.throws() {
             missed.calls += 1;
             missed.bytes = missed.bytes.saturating_add(calls.suspended.size);
         }

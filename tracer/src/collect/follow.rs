@@ -196,6 +196,9 @@ impl Session {
         self.end_space(pid, exit);
         self.probed.retain(|(of, _)| *of != pid);
         self.loaders.retain(|(of, _)| *of != pid);
+        if let Some(slices) = &mut self.slices {
+            slices.probes.retain(|it| it.pid != pid);
+        }
         self.kernel.release(pid);
     }
 

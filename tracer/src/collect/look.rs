@@ -51,6 +51,7 @@ impl Session {
     pub fn tick(&mut self) -> Result<Option<Status>, CollectError> {
         self.control.now_mark = self.start.mark();
         self.kernel.set_control(&self.control)?;
+        self.turn()?;
         self.ticks += 1;
         self.place_tables()?;
         self.follow_mapped(false)?;
@@ -115,7 +116,7 @@ impl Session {
                 .iter()
                 .map(|loss| loss.calls)
                 .sum(),
-            is_sampled: self.sampling.is_some(),
+            is_sampled: !self.control.is_exact(),
             must_end,
         })
     }

@@ -67,6 +67,14 @@ pub struct Mapping {
 }
 
 impl Mapping {
+    /// Device and inode of the file it is of.
+    pub fn file_identity(&self) -> Option<(u64, u64)> {
+        match &self.backing {
+            Backing::File(file, _) => Some(file.identity),
+            Backing::Vdso | Backing::Anonymous => None,
+        }
+    }
+
     /// Whether each address is the same code in both.
     fn is_same(&self, other: &Self) -> bool {
         let origin = |of: &Self| match &of.backing {

@@ -2,6 +2,7 @@
 //! schedule. No judgement, no printing.
 
 mod allocator;
+mod budget;
 mod clock;
 mod cost;
 mod coverage;
@@ -13,12 +14,13 @@ mod follow;
 mod footprint;
 mod growth;
 pub mod heap;
-mod host;
+pub mod host;
 mod javascript;
 mod javascript_heap;
 mod launch;
 mod look;
 mod losses;
+mod machine;
 pub mod mapped;
 mod mappings;
 pub mod maps;

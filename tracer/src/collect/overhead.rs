@@ -11,6 +11,9 @@ use crate::probe::canary::TrapCosts;
 pub enum Limit {
     /// Percent of the CPU time that the target uses, tracing included.
     Percent(f64),
+    /// Percent of one processor's time, on average over the trace: kept by recording in
+    /// slices of time, whatever the target does (`budget`).
+    Budget(f64),
     /// No limit.
     Off,
 }

@@ -12,6 +12,7 @@ use tracer_common::control::Control;
 
 use super::{
     CollectError, TargetProcess,
+    budget::Slices,
     clock::Moment,
     finish,
     follow::Follow,
@@ -69,6 +70,8 @@ pub struct Session {
     pub(super) limits: Limits,
     pub(super) worker: FileWorker,
     pub(super) tables: Tables,
+    /// When what is recorded, under a budget.
+    pub(super) slices: Option<Slices>,
     /// [`Tables::changes`] when the spaces were last told.
     pub(super) tables_told: u64,
     /// In the order in which they came under trace.
@@ -157,6 +160,11 @@ impl Session {
             .then(|| sockets::Sockets::start(&mut kernel, &types, options.socket_probes))
             .transpose()?;
         drop(types);
+        let seed = random()?;
+        let slices = match options.overhead {
+            Limit::Budget(percent) => Some(Slices::new(percent, seed)),
+            Limit::Percent(_) | Limit::Off => None,
+        };
         let (worker, tables, survey) = surveying.join().map_err(|_| CollectError::System {
             what: "looking at the target's files",
             source: std::io::Error::other("the thread died"),
@@ -166,6 +174,7 @@ impl Session {
             limits: options.limits,
             worker,
             tables,
+            slices,
             tables_told: 0,
             survey,
             spaces: Vec::new(),
@@ -179,8 +188,9 @@ impl Session {
             sockets,
             news: Vec::new(),
             control: Control {
-                seed: random()?,
+                seed,
                 always_bytes: ALWAYS_BYTES,
+                weight: 1,
                 ..Control::default()
             },
             start: Moment::now(),
@@ -211,6 +221,7 @@ impl Session {
             sockets.begin(pids(&self.spaces), self.start);
             self.start = Moment::now();
         }
+        self.begin_slices();
         self.control.gate = 1;
         self.control.is_alone = u32::from(self.spaces.len() <= 1 && !self.follow.is_on);
         self.kernel.set_control(&self.control)?;
@@ -233,6 +244,7 @@ impl Session {
 
     /// Ends the trace: shuts the gate, takes the probes away and reads the quiet ledger.
     pub fn finish(mut self, ended: Ended) -> Result<Report, CollectError> {
+        self.last_turn();
         self.control.gate = 0;
         self.kernel.set_control(&self.control)?;
         let end = Moment::now();
@@ -250,6 +262,7 @@ impl Session {
         };
         self.follow_growth()?;
         self.kernel.detach();
+        self.end_slices();
         if let Some(failure) = self.javascript.finish() {
             let note = format!("Some JavaScript functions have no names or lines: {failure}.");
             self.note_once(note);

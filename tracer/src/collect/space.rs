@@ -11,6 +11,7 @@ use tracer_common::control::{
 use super::{
     CollectError, Session, TargetProcess,
     allocator::{self, Allocator, Found},
+    budget::{AllocatorProbes, Wanted},
     javascript::V8,
     mapped::{self, Mapped, intervals::Origin},
     mappings::Mappings,
@@ -244,16 +245,14 @@ impl Session {
         if self.probed.contains(&(pid, allocator.file.identity)) {
             return Ok(false);
         }
-        let file = allocator::open_file(&allocator.file, pid)?;
-        // Returns first: an entry whose return has no probe would be lost.
-        self.kernel
-            .attach(ProgramName::Return, file, &allocator.returns, pid)?;
-        self.kernel
-            .attach(ProgramName::Exit, file, &allocator.exits, pid)?;
-        self.kernel
-            .attach(ProgramName::Entry, file, &allocator.entries, pid)?;
-        self.kernel
-            .attach(ProgramName::Free, file, &allocator.frees, pid)?;
+        let probes = AllocatorProbes::of(allocator, pid);
+        match &mut self.slices {
+            None => probes.attach(&mut self.kernel, Wanted::ALL)?,
+            Some(slices) => {
+                probes.attach(&mut self.kernel, slices.wanted())?;
+                slices.probes.push(probes);
+            }
+        }
         self.probed.insert((pid, allocator.file.identity));
         Ok(true)
     }

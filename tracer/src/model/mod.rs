@@ -7,6 +7,7 @@
 mod frame;
 pub mod growth;
 pub mod heap;
+pub mod host;
 pub mod javascript_heap;
 mod loss;
 mod mappings;
@@ -28,6 +29,8 @@ pub use frame::{Frame, JAVASCRIPT};
 pub use loss::{Loss, LossCause};
 pub use mappings::{Extent, MappingKind, MappingSite, Mappings, ProcessMappings};
 pub use process::{Beginning, Exit, Followed, Process};
-pub use report::{ENDED_EARLY, Host, Level, Report, SCHEMA, Sampling, Totals, Window};
+pub use report::{
+    Budget, ENDED_EARLY, Host, Level, Report, SCHEMA, Sampling, Slices, Totals, Window,
+};
 pub use site::{Counts, Site, Source};
 pub use stack_end::StackEnd;

@@ -29,6 +29,9 @@ pub struct Report {
     /// How it was sampled; with `level: sampled` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
+    /// What tracing cost, of a trace under a budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// Where it was traced.
     pub host: Host,
     /// When it was traced.
@@ -102,6 +105,44 @@ pub struct Sampling {
     /// Allocations passed over.
     #[serde(with = "super::wide")]
     pub passed_over: u64,
+    /// The slices of time in which it was recorded, of a trace under a budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slices: Option<Slices>,
+}
+
+/// Slices of time in which allocations were recorded. Each block stands for those that
+/// were allocated between two slices, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Slices {
+    /// How many.
+    #[serde(with = "super::wide")]
+    pub count: u64,
+    /// Length of them all.
+    #[serde(serialize_with = "super::seconds::serialize")]
+    pub seconds: f64,
+    /// For how long frees were watched, within slices and between them.
+    #[serde(serialize_with = "super::seconds::serialize")]
+    pub frees_seconds: f64,
+    /// Live blocks that may have been freed while frees were not watched, each times
+    /// its weight.
+    #[serde(with = "super::wide")]
+    pub unresolved_blocks: u64,
+    /// Their requested bytes.
+    #[serde(with = "super::wide")]
+    pub unresolved_bytes: u64,
+}
+
+/// What a trace under a budget cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// What it was allowed to cost its targets: percent of one processor's time.
+    pub percent: f64,
+    /// What it cost them: hits of probes times what a trap costs on this machine, and
+    /// the run time of the programs.
+    pub spent_percent: f64,
+    /// CPU time of memtrace itself, beside the targets' and not of the budget: percent
+    /// of one processor.
+    pub own_percent: f64,
 }
 
 /// Where it was traced.

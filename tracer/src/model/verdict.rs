@@ -72,6 +72,31 @@ pub struct Verdict {
     pub stacks: Vec<VerdictStack>,
 }
 
+impl Verdict {
+    /// One that so far has nothing but its sentence.
+    #[must_use]
+    pub const fn new(
+        kind: Kind,
+        process: u32,
+        confidence: Confidence,
+        bytes: u64,
+        summary: String,
+    ) -> Self {
+        Self {
+            kind,
+            process,
+            confidence,
+            bytes,
+            bytes_per_second: 0.0,
+            summary,
+            evidence: Vec::new(),
+            would_change: Vec::new(),
+            advice: Vec::new(),
+            stacks: Vec::new(),
+        }
+    }
+}
+
 /// A stack that a verdict is about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerdictStack {

@@ -2,10 +2,8 @@
 //! side and reads from it.
 
 use std::{
-    collections,
-    fs::File,
     os::fd::{AsFd as _, BorrowedFd},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
 };
 
 use aya::{
@@ -27,23 +25,27 @@ use tracer_common::{
 };
 
 use super::{
-    Attached, KernelTypes, Limits, Point, ProbeError, ProgramName, Uprobes, attach,
+    KernelTypes, Limits, ProbeError, ProgramName, Uprobes,
     object::{self, Rounds, chain},
     programs::Programs,
     sockets::{CallsMap, Switched},
     sys,
 };
 
+mod faults;
+mod groups;
 mod socket_calls;
+
+pub use groups::Group;
+use groups::Placed;
 
 /// The kernel side of one trace. Dropping it detaches everything.
 pub struct Kernel {
     ebpf: Ebpf,
     programs: Programs,
     rounds: Rounds,
-    /// By process.
-    attached: collections::HashMap<u32, Vec<Attached>>,
-    /// Probes of processes that have ended, on their way out.
+    attached: Vec<Placed>,
+    /// Probes on their way out.
     releasing: Vec<JoinHandle<()>>,
     socket_calls: Option<Switched>,
 }
@@ -60,7 +62,7 @@ impl Kernel {
             ebpf,
             programs,
             rounds,
-            attached: collections::HashMap::new(),
+            attached: Vec::new(),
             releasing: Vec::new(),
             socket_calls: None,
         })
@@ -107,39 +109,6 @@ impl Kernel {
                 what: tracepoint.to_owned(),
                 reason: chain(&error),
             })
-    }
-
-    /// Attaches a program at places of a file, for one process.
-    pub fn attach(
-        &mut self,
-        name: ProgramName,
-        file: &File,
-        points: &[Point],
-        pid: u32,
-    ) -> Result<(), ProbeError> {
-        if !points.is_empty() {
-            let attached = attach::attach(&mut self.programs, name, file, points, pid)?;
-            self.attached.entry(pid).or_default().push(attached);
-        }
-        Ok(())
-    }
-
-    /// Takes the uprobes of one process away, behind the caller's back: each
-    /// link waits for the kernel's grace period.
-    pub fn release(&mut self, pid: u32) {
-        self.releasing.retain(|thread| !thread.is_finished());
-        if let Some(attached) = self.attached.remove(&pid) {
-            self.releasing.push(thread::spawn(move || drop(attached)));
-        }
-    }
-
-    /// Takes all uprobes away; returns when no program runs any more.
-    pub fn detach(&mut self) {
-        self.attached.clear();
-        for thread in self.releasing.drain(..) {
-            // It only drops what it has.
-            let _ = thread.join();
-        }
     }
 
     /// Sets the switches.

@@ -79,6 +79,16 @@ impl Programs {
         Ok(programs)
     }
 
+    /// None at all.
+    pub fn none() -> Self {
+        Self {
+            uprobes: Uprobes::Single,
+            types: None,
+            code: HashMap::new(),
+            loaded: HashMap::new(),
+        }
+    }
+
     /// How they are attached.
     pub const fn uprobes(&self) -> Uprobes {
         self.uprobes

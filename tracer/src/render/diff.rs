@@ -1,5 +1,5 @@
 //! What grew between two recordings, as people and programs read it: text for the
-//! terminal, `diff.json`, `diff.folded` and `diff.svg`.
+//! terminal, `diff.json`, `diff.folded` and `diff.svg`; the page is `render::html`'s.
 //!
 //! All of them say first what keeps the two from being compared like with like.
 
@@ -15,7 +15,8 @@ pub use sentences::sentences;
 use super::names;
 
 /// Whose a row is: `node (4242)`, `node (4242 → 5151)`, `node (3 → 4 processes)`.
-pub(super) fn whose(group: &Group<'_>) -> String {
+#[must_use]
+pub fn whose(group: &Group<'_>) -> String {
     let pids = |processes: &[&crate::model::Process]| match processes {
         [] => "–".to_owned(),
         [only] => only.pid.to_string(),

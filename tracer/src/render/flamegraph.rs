@@ -17,8 +17,11 @@ use crate::model::{
 use super::layout::{cut_end, width};
 use super::{folded, loss, names, palette, words};
 
+mod empty;
+mod faulted;
 mod leak;
 
+pub(super) use faulted::{write_faulted, write_faulted_difference};
 pub use leak::write_leak;
 
 /// Frames narrower than this share of the picture, in per cent, are left out:
@@ -173,7 +176,7 @@ pub(super) fn draw_difference(
     mut to: impl Write,
 ) -> io::Result<()> {
     if stacks.is_empty() {
-        return write_empty(&picture, &mut to);
+        return empty::write_empty(&picture, &mut to);
     }
     // Inferno multiplies the largest difference by 150 in 64 bits.
     const MOST: u128 = i64::MAX as u128 / 150;
@@ -193,7 +196,7 @@ pub(super) fn draw_difference(
     flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), to)
 }
 
-fn draw(
+pub(super) fn draw(
     mut stacks: Vec<(String, u64)>,
     picture: Picture,
     mut colours: PaletteMap,
@@ -201,7 +204,7 @@ fn draw(
 ) -> io::Result<()> {
     let total: u128 = stacks.iter().map(|(_, bytes)| u128::from(*bytes)).sum();
     if total == 0 {
-        return write_empty(&picture, &mut to);
+        return empty::write_empty(&picture, &mut to);
     }
     if u64::try_from(total).is_err() {
         return Err(io::Error::new(io::ErrorKind::InvalidData, IMPOSSIBLE));
@@ -343,10 +346,13 @@ fn level(report: &Report) -> String {
             "not sampled".to_owned()
         }
         (Level::Exact, _) => "every call recorded".to_owned(),
-        (Level::Sampled, Some(sampling)) => {
-            let one_in = words::count(u64::from(sampling.one_in));
-            format!("sampled, 1 in {one_in}: estimates")
-        }
+        (Level::Sampled, Some(sampling)) => match &sampling.slices {
+            Some(slices) => format!("sampled for {}: estimates", words::seconds(slices.seconds)),
+            None => {
+                let one_in = words::count(u64::from(sampling.one_in));
+                format!("sampled, 1 in {one_in}: estimates")
+            }
+        },
         (Level::Sampled, None) => "sampled: estimates".to_owned(),
     }
 }
@@ -366,32 +372,6 @@ fn subtitle_with(report: &Report, found: &str, causes: usize) -> String {
         parts.push(format!("NOT COVERED: {allocators}"));
     }
     parts.join(" · ")
-}
-
-/// Inferno draws an error where there is nothing to draw.
-fn write_empty(picture: &Picture, to: &mut impl Write) -> io::Result<()> {
-    write!(
-        to,
-        r##"<?xml version="1.0" standalone="no"?>
-<svg version="1.1" width="1200" height="150" viewBox="0 0 1200 150" xmlns="http://www.w3.org/2000/svg">
-<rect width="100%" height="150" fill="#f8f8f8"/>
-<g font-family="monospace" font-size="12" text-anchor="middle">
-<text id="title" font-size="17" x="50%" y="24">{}</text>
-<text id="subtitle" x="50%" y="48">{}</text>
-<text id="empty" font-size="17" x="50%" y="100">{}</text>
-</g>
-</svg>
-"##,
-        escape(&picture.title),
-        escape(&picture.subtitle),
-        picture.empty,
-    )
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

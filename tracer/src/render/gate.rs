@@ -194,19 +194,11 @@ mod tests {
     fn a_reason_is_a_line() {
         let mut report = sample::small();
         report.verdicts = vec![Verdict {
-            kind: Kind::Leak,
-            process: 1,
-            confidence: Confidence::High,
-            bytes: 71 << 20,
-            bytes_per_second: 0.0,
-            summary: String::new(),
-            evidence: Vec::new(),
-            would_change: Vec::new(),
-            advice: Vec::new(),
             stacks: vec![VerdictStack {
                 share: 1.0,
                 frames: report.sites[0].frames.clone(),
             }],
+            ..Verdict::new(Kind::Leak, 1, Confidence::High, 71 << 20, String::new())
         }];
         let gate = Gate {
             kinds: vec![Kind::Leak],

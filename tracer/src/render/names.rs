@@ -201,13 +201,17 @@ pub fn process_of(report: &Report, id: u32) -> String {
         .map_or_else(|| format!("[process {id}]"), process)
 }
 
-/// All traced processes in a few words: `node (4242) and 3 more`.
+/// All traced processes in a few words: `node (4242) and 3 more`. The one that the first
+/// verdict is about stands for all: verdicts come by how much they matter.
 #[must_use]
 pub fn processes(report: &Report) -> String {
-    match report.processes.as_slice() {
-        [] => "no process".to_owned(),
-        [only] => process(only),
-        [first, rest @ ..] => format!("{} and {} more", process(first), rest.len()),
+    let judged = report.verdicts.first().map(|it| it.process);
+    let is_judged = |it: &&Process| Some(it.id) == judged;
+    let first = (report.processes.iter().find(is_judged)).or_else(|| report.processes.first());
+    match (first, report.processes.len()) {
+        (None, _) => "no process".to_owned(),
+        (Some(only), 1) => process(only),
+        (Some(first), all) => format!("{} and {} more", process(first), all - 1),
     }
 }
 

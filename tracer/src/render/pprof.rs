@@ -17,7 +17,8 @@ use flate2::{Compression, GzBuilder};
 use prost::Message as _;
 
 mod comments;
-mod message;
+pub mod growth;
+pub mod message;
 mod tables;
 
 use message::{Label, Profile, Sample, ValueType};
@@ -47,7 +48,14 @@ const DEFAULT_SAMPLE_TYPE: &str = "inuse_space";
 /// Those of `to`; `InvalidData` for a damaged report whose figures add up to 2^63 and
 /// more, which the format cannot hold; `FileTooLarge` for a profile of 2 GiB and more.
 pub fn write(report: &Report, to: impl Write) -> io::Result<()> {
-    let profile = profile(report)?;
+    pack(&profile(report)?, to)
+}
+
+/// Writes a profile that was made here, compressed with gzip.
+///
+/// # Errors
+/// Those of `to`; `FileTooLarge` for a profile of 2 GiB and more.
+pub fn pack(profile: &Profile, to: impl Write) -> io::Result<()> {
     if profile.encoded_len() > SIZE_MAX {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
@@ -57,7 +65,11 @@ pub fn write(report: &Report, to: impl Write) -> io::Result<()> {
     packer.finish()?.flush()
 }
 
-fn profile(report: &Report) -> io::Result<Profile> {
+/// The profile as its messages.
+///
+/// # Errors
+/// `InvalidData`, as of [`write`].
+pub fn profile(report: &Report) -> io::Result<Profile> {
     check_sums(report)?;
     let mut tables = Tables::new();
     let main = report.processes.first().map(|it| it.executable.as_str());

@@ -64,6 +64,7 @@ fn around(processes: Vec<Process>, sites: Vec<Site>, loss: Vec<Loss>) -> Report 
         tool_version: "0.1.0".to_owned(),
         level: Level::Exact,
         sampling: None,
+        budget: None,
         host: Host {
             kernel: "6.12.9".to_owned(),
             boot_id: "00000000-0000-4000-8000-000000000000".to_owned(),
@@ -149,6 +150,7 @@ pub fn troubled() -> Report {
         one_in: 8,
         always_bytes: 65_536,
         passed_over: 123_456,
+        slices: None,
     });
     report.loss = vec![
         Loss {

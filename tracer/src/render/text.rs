@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Beginning, Exit, Followed, Level, Process, Report};
+use crate::model::{Beginning, Exit, Followed, Level, Process, Report, Sampling};
 
 use super::layout::{Ink, cut_end, ink, wrap};
 use super::{loss, names, words};
@@ -183,6 +183,23 @@ pub(super) fn level(report: &Report) -> String {
         (Level::Exact, _) if missing.is_empty() => "exact: every call recorded".to_owned(),
         (Level::Exact, _) => format!("exact, but for {}", missing.join(" and ")),
         (Level::Sampled, None) => "sampled: figures are estimates".to_owned(),
+        (
+            Level::Sampled,
+            Some(Sampling {
+                slices: Some(slices),
+                reason,
+                ..
+            }),
+        ) => format!(
+            "sampled: figures are estimates. Allocations were recorded in {} of {} in all, \
+             frees watched for {}; {} in {} may have been freed unseen. Why: {}",
+            words::counted(slices.count, "slice"),
+            words::seconds(slices.seconds),
+            words::seconds(slices.frees_seconds),
+            words::bytes(slices.unresolved_bytes),
+            words::counted(slices.unresolved_blocks, "block"),
+            names::sanitize(reason),
+        ),
         (Level::Sampled, Some(sampling)) => format!(
             "sampled: figures are estimates. After {} one block in {} was recorded, \
              and all of {} and more; {} were passed over. Why: {}",

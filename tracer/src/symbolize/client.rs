@@ -125,6 +125,24 @@ impl FileWorker {
         self.running.as_ref().map(|running| running.process.id())
     }
 
+    /// Ends the child if it holds more than so many resident bytes: large programs leave much
+    /// behind in it. The next call starts another.
+    pub fn rest_above(&mut self, bytes: u64) {
+        let resident = |id| {
+            procfs::process::Process::new(i32::try_from(id).ok()?)
+                .ok()?
+                .statm()
+                .ok()
+        };
+        let pages = self
+            .id()
+            .and_then(resident)
+            .map_or(0, |statm| statm.resident);
+        if pages.saturating_mul(procfs::page_size()) > bytes {
+            self.stop();
+        }
+    }
+
     /// What an ELF object is, see [`super::elf::inspect`].
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
@@ -89,6 +89,18 @@ impl Load {
             cpu_ns: mean(|cost| cost.cpu_ns),
             wall_ns: mean(|cost| cost.wall_ns),
         })
+    }
+
+    /// The CPU time of a pair over so many seconds from now on, ns: the mean of all, so
+    /// that what runs for a few ms in a second counts.
+    pub fn mean_over(&mut self, seconds: u64) -> anyhow::Result<f64> {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        let (mut sum, mut answers) = (0.0, 0.0);
+        while Instant::now() < end || answers == 0.0 {
+            sum += self.answer()?.cpu_ns;
+            answers += 1.0;
+        }
+        Ok(sum / answers)
     }
 
     fn answer(&mut self) -> anyhow::Result<Cost> {

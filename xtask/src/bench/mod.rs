@@ -2,8 +2,10 @@
 //! `docs/bench.md`. One file a benchmark; the rest is what they share.
 
 mod allocators;
+mod budget;
 mod daemon;
 mod echo;
+mod faults;
 mod follow;
 mod heap;
 mod javascript_heap;
@@ -59,6 +61,7 @@ const BENCHMARKS: &[(&str, Measure)] = &[
     ("threads", threads::run),
     ("allocators", allocators::run),
     ("node", node::run),
+    ("budget", budget::run),
     ("mappings", mappings::run),
     ("follow", follow::run),
     ("daemon", daemon::run),
@@ -67,6 +70,7 @@ const BENCHMARKS: &[(&str, Measure)] = &[
     ("javascript-heap", javascript_heap::run),
     ("sockets", sockets::run),
     ("latency", latency::run),
+    ("faults", faults::run),
 ];
 
 /// Runs all benchmarks, or those named; writes the page of a whole run.

@@ -297,18 +297,8 @@ impl<'r> Compared<'_, 'r> {
     }
 
     fn verdict(&self, kind: Kind, confidence: Confidence, bytes: u64, summary: String) -> Verdict {
-        Verdict {
-            kind,
-            process: u32::try_from(self.index).unwrap_or(u32::MAX),
-            confidence,
-            bytes,
-            bytes_per_second: 0.0,
-            summary,
-            evidence: Vec::new(),
-            would_change: Vec::new(),
-            advice: Vec::new(),
-            stacks: Vec::new(),
-        }
+        let index = u32::try_from(self.index).unwrap_or(u32::MAX);
+        Verdict::new(kind, index, confidence, bytes, summary)
     }
 }
 

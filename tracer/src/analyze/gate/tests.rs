@@ -15,19 +15,11 @@ const MIB: u64 = 1 << 20;
 fn report(kind: Kind, rise: u64) -> Report {
     let mut report = sample::small();
     report.verdicts = vec![Verdict {
-        kind,
-        process: 1,
-        confidence: Confidence::High,
-        bytes: 8 * MIB,
-        bytes_per_second: 0.0,
-        summary: String::new(),
-        evidence: Vec::new(),
-        would_change: Vec::new(),
-        advice: Vec::new(),
         stacks: vec![VerdictStack {
             share: 1.0,
             frames: report.sites[0].frames.clone(),
         }],
+        ..Verdict::new(kind, 1, Confidence::High, 8 * MIB, String::new())
     }];
     let moment = |second: u32| Resident {
         seconds: f64::from(second),

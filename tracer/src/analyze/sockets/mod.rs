@@ -88,6 +88,15 @@ pub fn look(snapshot: &Snapshot, pids: &[u32], about: &dyn Fn(u32) -> About) -> 
     }
 }
 
+/// All processes with sockets, most buffer bytes first; nothing but their sums.
+#[must_use]
+pub fn of_processes(snapshot: &Snapshot) -> Vec<ProcessSockets> {
+    let owners = Owners::new(&snapshot.sockets, &[]);
+    let owned = snapshot.sockets.iter().map(|it| (owners.of(it), it));
+    let owned: Vec<Owned<'_>> = owned.collect();
+    by_process(&owned, &[], snapshot.host.slab_bytes_per_socket)
+}
+
 /// A socket and whose it is.
 type Owned<'a> = (Option<u32>, &'a Socket);
 

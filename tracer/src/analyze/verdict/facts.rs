@@ -79,6 +79,9 @@ impl<'a> Facts<'a> {
         if self.is_walked() {
             return grown(self.series(PlaceName::AllocatorLive), self.seconds).min(requested);
         }
+        if let Some(measured) = self.measured_growth() {
+            return measured.min(requested);
+        }
         let own = |site: &&Site| site.process == self.process.id;
         let blocks = self
             .report
@@ -112,18 +115,27 @@ impl<'a> Facts<'a> {
         bytes: u64,
         summary: String,
     ) -> Verdict {
-        Verdict {
+        Verdict::new(
             kind,
-            process: self.process.id,
+            self.process.id,
             confidence,
-            bytes: bytes.min(BYTES_MAX),
-            bytes_per_second: 0.0,
+            bytes.min(BYTES_MAX),
             summary,
-            evidence: Vec::new(),
-            would_change: Vec::new(),
-            advice: Vec::new(),
-            stacks: Vec::new(),
-        }
+        )
+    }
+
+    /// That `what` holds more than at the start: `more` of it, or just so.
+    pub fn rises(&self, kind: Kind, what: &str, more: &str, rise: u64) -> Verdict {
+        let rate = rise as f64 / self.seconds.max(0.1);
+        let summary = format!(
+            "{what}: {} more{more}, {}.",
+            words::bytes(rise),
+            words::rate(rate)
+        );
+        let mut verdict = self.verdict(kind, Confidence::Medium, rise, summary);
+        verdict.bytes_per_second = rate;
+        verdict.evidence = self.drifts();
+        verdict
     }
 
     /// What each place did, as evidence.
@@ -158,12 +170,17 @@ impl<'a> Facts<'a> {
 
     /// The stack of a site.
     pub fn frames_of(&self, site_id: &str) -> Option<&'a [Frame]> {
+        self.site(site_id).map(|site| site.frames.as_slice())
+    }
+
+    /// What of a site's blocks was freed.
+    pub fn freed_of(&self, site_id: &str) -> u64 {
+        self.site(site_id).map_or(0, |site| site.counts.freed_bytes)
+    }
+
+    fn site(&self, site_id: &str) -> Option<&'a Site> {
         let is_it = |site: &&Site| site.site_id == site_id && site.process == self.process.id;
-        self.report
-            .sites
-            .iter()
-            .find(is_it)
-            .map(|site| site.frames.as_slice())
+        self.report.sites.iter().find(is_it)
     }
 
     /// The program's own functions that have filled its send queues.

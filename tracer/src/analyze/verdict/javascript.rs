@@ -24,17 +24,10 @@ impl<'a> Facts<'a> {
     }
 
     /// That its heap grows by `rise`, and which functions allocate.
-    pub fn javascript_verdict(&self, rise: u64, rate: f64) -> Verdict {
-        let summary = format!(
-            "The JS heap grows: {} more, {}.",
-            words::bytes(rise),
-            words::rate(rate)
-        );
-        let mut verdict = self.verdict(Kind::JsHeap, Confidence::Medium, rise, summary);
-        verdict.bytes_per_second = rate;
+    pub fn javascript_verdict(&self, rise: u64) -> Verdict {
+        let mut verdict = self.rises(Kind::JsHeap, "The JS heap grows", "", rise);
         let (stacks, how) = self.javascript_stacks(rise);
         verdict.stacks = stacks;
-        verdict.evidence = self.drifts();
         verdict.evidence.extend(how);
         verdict.would_change = vec![COLLECTOR.to_owned()];
         verdict.advice = vec![

@@ -28,6 +28,18 @@ struct Grown<'a> {
     /// Their sums.
     sum: SiteGrowth,
     survival: Survival,
+    /// What of their blocks was freed.
+    freed_bytes: u64,
+    /// Whether a collector frees them: much of what is live may be garbage.
+    is_collected: bool,
+}
+
+impl Grown<'_> {
+    /// Of what a collector frees as much is left of each age: nothing else shows its growth
+    /// where the collector came but once or twice in the window.
+    fn is_level(&self) -> bool {
+        self.is_collected && self.survival.spread <= limit::SPREAD
+    }
 }
 
 /// The sites of a process that grow as one.
@@ -40,8 +52,11 @@ pub fn groups<'a>(facts: &Facts<'a>) -> Vec<Vec<&'a SiteGrowth>> {
 }
 
 /// What outlives of a site, and how it did.
-pub fn lasting(site: &SiteGrowth, seconds: f64, first_age: usize) -> Survival {
+pub fn lasting(site: &SiteGrowth, seconds: f64, first_age: usize, is_collected: bool) -> Survival {
     let mut survival = survival(&site.survivors, first_age);
+    if is_collected && survival.spread <= limit::SPREAD {
+        return survival;
+    }
     // It never was less in the last third, whatever the ages of its blocks are.
     survival.lasting_bytes = survival.lasting_bytes.max(site.last_trough_bytes);
     if is_straight(site) {
@@ -55,11 +70,16 @@ pub fn lasting(site: &SiteGrowth, seconds: f64, first_age: usize) -> Survival {
 /// What grows steadily and is no garbage, most lasting bytes first. What waits for peers
 /// that have stalled may have come to its end.
 fn steady<'a>(facts: &Facts<'a>, has_stalled: bool) -> Vec<Grown<'a>> {
-    let is_garbage = |it: &Grown<'_>| {
-        it.survival.lasting_bytes < limit::COLLECTED_BYTES && is_collected(facts, it.site)
-    };
+    let is_garbage =
+        |it: &Grown<'_>| it.survival.lasting_bytes < limit::COLLECTED_BYTES && it.is_collected;
     let mut steady = growing(facts);
-    let grows = |it: &Grown<'_>| has_stalled || goes_on(&it.sum) || is_straight(&it.sum);
+    let is_measured = facts.is_measured_to_grow();
+    let grows = |it: &Grown<'_>| {
+        // The troughs of sites that follow one another do not add up to those of their sum.
+        let frees_little = it.freed_bytes as f64 <= limit::KEEPS * live(&it.sum) as f64;
+        let goes_on = goes_on(&it.sum) || is_straight(&it.sum);
+        has_stalled || is_measured || frees_little || it.is_level() || goes_on
+    };
     steady.retain(|it| !is_garbage(it) && grows(it));
     steady
 }
@@ -69,16 +89,25 @@ fn growing<'a>(facts: &Facts<'a>) -> Vec<Grown<'a>> {
     let of = |sites: Vec<&'a SiteGrowth>| {
         let site = sites.iter().copied().max_by_key(|it| live(it))?;
         let sum = sum_of(&sites);
-        let survival = lasting(&sum, facts.seconds, facts.first_age);
+        let is_collected = is_collected(facts, site);
+        let survival = lasting(&sum, facts.seconds, facts.first_age, is_collected);
+        let freed = sites.iter().map(|it| facts.freed_of(&it.site_id));
         Some(Grown {
             site,
             sum,
             survival,
+            freed_bytes: freed.fold(0, u64::saturating_add),
+            is_collected,
         })
     };
     let grown = groups(facts).into_iter().filter_map(of);
+    // That it is steady is measured: a coarse sample has only to tell whose it is.
+    let is_measured = facts.is_measured_to_grow();
     let mut steady: Vec<_> = grown
-        .filter(|it| is_steady(&it.sum, &it.survival))
+        .filter(|it| {
+            let is_steady = it.is_level() || is_steady(&it.sum, &it.survival);
+            is_steady || (is_measured && is_rising(&it.sum))
+        })
         .collect();
     steady.sort_by(|a, b| {
         let by_size = b.survival.lasting_bytes.cmp(&a.survival.lasting_bytes);
@@ -147,10 +176,14 @@ fn is_behind_peers(facts: &Facts<'_>, sites: &[Grown<'_>]) -> bool {
 /// Its live bytes rise, and either something of every age is left or they rise in a
 /// straight line: a queue that grows gives back its oldest.
 fn is_steady(site: &SiteGrowth, survival: &Survival) -> bool {
-    let sure = site.bytes_per_second / site.error_bytes_per_second.max(1.0);
     let is_even = survival.evenness >= limit::EVENNESS && limit::TREND.contains(&survival.trend);
-    let rises = site.last_trough_bytes > site.middle_trough_bytes;
-    rises && sure > limit::SURE && (is_even || is_straight(site))
+    is_rising(site) && (is_even || is_straight(site))
+}
+
+/// Its live bytes rise, and that is no noise.
+fn is_rising(site: &SiteGrowth) -> bool {
+    let sure = site.bytes_per_second / site.error_bytes_per_second.max(1.0);
+    site.last_trough_bytes > site.middle_trough_bytes && sure > limit::SURE
 }
 
 /// Whether it still rose in the last third: a cache that is full changes its entries, and
@@ -175,6 +208,9 @@ pub fn judge(facts: &Facts<'_>, has_stalled: bool) -> Option<Verdict> {
         return None;
     }
     let steady = steady(facts, has_stalled);
+    if facts.is_contradicted(sum(&steady)) {
+        return None;
+    }
     let bytes = facts.growth_part(sum(&steady));
     if bytes < limit::at_least(limit::LEAK_BYTES, limit::LEAK_PART, facts.resident) {
         return None;
@@ -197,7 +233,10 @@ pub fn judge(facts: &Facts<'_>, has_stalled: bool) -> Option<Verdict> {
         );
         (Kind::Leak, summary)
     };
-    let confidence = confidence(&steady);
+    let confidence = match steady.first() {
+        Some(it) => facts.sure_by_sample(confidence(&steady), &it.site.site_id),
+        None => Confidence::Low,
+    };
     let mut verdict = facts.verdict(kind, confidence, bytes, summary);
     verdict.bytes_per_second = rate;
     verdict.evidence = evidence(&steady, bytes);
@@ -214,6 +253,16 @@ pub fn judge(facts: &Facts<'_>, has_stalled: bool) -> Option<Verdict> {
     };
     verdict.stacks = stacks(facts, &steady, bytes);
     Some(verdict)
+}
+
+/// The stacks that may be those of a leak, where it cannot be told.
+pub fn candidates(facts: &Facts<'_>) -> Vec<VerdictStack> {
+    let mut largest: Vec<(&str, u64)> = (facts.growth.sites.iter())
+        .map(|it| (it.site_id.as_str(), live(it)))
+        .collect();
+    largest.sort_by_key(|it| std::cmp::Reverse(it.1));
+    let whole = largest.iter().map(|it| it.1).fold(0, u64::saturating_add);
+    facts.stacks_of(&largest, whole)
 }
 
 /// Steady growth that is too little, so far, to accuse anybody.

@@ -9,6 +9,7 @@ mod javascript;
 pub(super) mod leak;
 mod places;
 pub(super) mod rise;
+mod slices;
 mod sockets;
 pub(super) mod thresholds;
 pub(super) mod words;
@@ -66,9 +67,9 @@ fn of(report: &Report, process: &Process) -> Vec<Verdict> {
 impl Facts<'_> {
     /// Nothing was found: too short a window clears nobody, slow growth neither.
     fn nothing(&self) -> Verdict {
-        let slow = leak::slow(self);
-        if let Some(slow) = slow {
-            return slow;
+        let unsure = self.unexplained().or_else(|| leak::slow(self));
+        if let Some(unsure) = unsure {
+            return unsure;
         }
         if self.seconds < thresholds::WINDOW_SECONDS {
             let wanted = thresholds::WINDOW_SECONDS * 6.0;
@@ -81,7 +82,7 @@ impl Facts<'_> {
         }
         let mut healthy = self.verdict(
             Kind::Healthy,
-            Confidence::High,
+            self.sure_of_health(),
             0,
             "Healthy: nothing grows that stays.".to_owned(),
         );

@@ -32,6 +32,30 @@ fn is_throughout(walked: &[Moment], growth: &Growth) -> bool {
     !walked.is_empty() && looked >= seen * limit::WALKED_PART
 }
 
+/// Whether the walk missed the heap, or most of it: the ledger alone knows of more live bytes than it
+/// found, and what it did not take for the allocator's grew by about as much. (Blocks that nobody
+/// has touched are live and nowhere: then nothing grew.)
+fn misses_heap(walked: &[Moment], growth: &Growth) -> bool {
+    let (Some(first), Some(last)) = (walked.first(), walked.last()) else {
+        return false;
+    };
+    let known = growth.timeline.last().map_or(0, |it| it.live_bytes);
+    let missing = known.saturating_sub(allocated(last));
+    let grown = other(last).saturating_sub(other(first));
+    missing > limit::RISE_BYTES && grown >= missing / 2
+}
+
+fn allocated(moment: &Moment) -> u64 {
+    let split = &moment.split;
+    let live = [split.live_bytes, split.overhead_bytes, split.unknown_bytes];
+    live.into_iter().fold(0, u64::saturating_add)
+}
+
+const fn other(moment: &Moment) -> u64 {
+    let split = &moment.split;
+    split.javascript_bytes.saturating_add(split.other_bytes)
+}
+
 /// The places of a process, moment by moment.
 #[must_use]
 pub fn series(report: &Report, process: &Process) -> BTreeMap<PlaceName, Series> {
@@ -44,17 +68,15 @@ pub fn series(report: &Report, process: &Process) -> BTreeMap<PlaceName, Series>
     let heap = heaps.find(|heap| heap.process == process.id);
     let walked = heap.map(|heap| heap.timeline.as_slice());
     // What was seen once tells nothing of time.
-    let walked = walked.filter(|it| growth.is_none_or(|growth| is_throughout(it, growth)));
+    let is_told_by = |it: &&[Moment], growth| is_throughout(it, growth) && !misses_heap(it, growth);
+    let walked = walked.filter(|it| growth.is_none_or(|growth| is_told_by(it, growth)));
     let walked = walked.unwrap_or_default();
     for moment in walked {
         let split = &moment.split;
-        let live = [split.live_bytes, split.overhead_bytes, split.unknown_bytes];
-        let other = split.javascript_bytes.saturating_add(split.other_bytes);
-        let live = live.into_iter().fold(0, u64::saturating_add);
-        add(PlaceName::AllocatorLive, moment.seconds, live);
+        add(PlaceName::AllocatorLive, moment.seconds, allocated(moment));
         add(PlaceName::Retained, moment.seconds, split.retained_bytes);
         add(PlaceName::Pinned, moment.seconds, split.pinned_bytes);
-        add(PlaceName::OtherAnonymous, moment.seconds, other);
+        add(PlaceName::OtherAnonymous, moment.seconds, other(moment));
     }
     for moment in growth.iter().flat_map(|growth| &growth.timeline) {
         if walked.is_empty() {

@@ -3,7 +3,7 @@
 
 use super::{Facts, thresholds as limit, words};
 use crate::{
-    analyze::growth::{grown, steepest_part, troughs},
+    analyze::growth::{grown, halves, steepest_part},
     model::{
         MappingKind, MappingSite,
         verdict::{Confidence, Kind, PlaceName, Verdict},
@@ -27,9 +27,9 @@ pub fn judge(facts: &Facts<'_>, found: &[Verdict]) -> Vec<Verdict> {
     let leaks = found.iter().filter(|it| it.kind == Kind::Leak);
     let leaked = leaks.map(|it| it.bytes).fold(0, u64::saturating_add);
     let of = |(what, rise)| match what {
-        Rising::JavascriptHeap => facts.javascript_verdict(rise, rate(facts, rise)),
-        Rising::Place(PlaceName::Files) => mapped(facts, rise, "pages of files"),
-        Rising::Place(PlaceName::Shared) => mapped(facts, rise, "shared memory"),
+        Rising::JavascriptHeap => facts.javascript_verdict(rise),
+        Rising::Place(PlaceName::Files) => mapped(facts, rise, " pages of files"),
+        Rising::Place(PlaceName::Shared) => mapped(facts, rise, " shared memory"),
         Rising::Place(_) => anonymous(facts, rise),
     };
     let mut verdicts: Vec<Verdict> = risen(facts, leaked).into_iter().map(of).collect();
@@ -67,9 +67,15 @@ pub fn risen(facts: &Facts<'_>, leaked: u64) -> Vec<(Rising, u64)> {
         true => Rising::JavascriptHeap,
         false => Rising::Place(PlaceName::OtherAnonymous),
     };
+    let resident: Vec<(f64, u64)> = (facts.growth.timeline.iter())
+        .map(|it| (it.seconds, it.anonymous_bytes))
+        .collect();
+    let anonymous = grown(&resident, facts.seconds);
     // A collected heap has teeth, and may come to its height by one of them.
     let has_teeth = facts.growth.runtime.is_some();
-    if other >= enough && is_steady(series) && (has_teeth || !is_step(series)) {
+    // The resident set is looked at more often than what it is made of.
+    let came_at_once = is_step(series) || (other >= anonymous / 2 && is_step(&resident));
+    if other >= enough && is_steady(series) && (has_teeth || !came_at_once) {
         risen.push((what, other));
     }
     for place in [PlaceName::Files, PlaceName::Shared] {
@@ -85,15 +91,7 @@ pub fn risen(facts: &Facts<'_>, leaked: u64) -> Vec<(Rising, u64)> {
 fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
     let pool = facts.mapped(|site| site.pool.is_some());
     let in_pool = resident(&pool);
-    let rate = rate(facts, rise);
-    let of = |kind, what: &str| {
-        let summary = format!(
-            "{what}: {} more, {}.",
-            words::bytes(rise),
-            words::rate(rate)
-        );
-        facts.verdict(kind, Confidence::Medium, rise, summary)
-    };
+    let of = |kind, what: &str| facts.rises(kind, what, "", rise);
     let mut verdict = if in_pool >= rise / 2 {
         let name = pool
             .first()
@@ -118,8 +116,6 @@ fn anonymous(facts: &Facts<'_>, rise: u64) -> Verdict {
         verdict.advice = vec!["Unmap what these stacks map.".to_owned()];
         verdict
     };
-    verdict.bytes_per_second = rate;
-    verdict.evidence = facts.drifts();
     verdict.would_change = vec![COLLECTOR.to_owned()];
     verdict
 }
@@ -137,31 +133,19 @@ fn unexplained(facts: &Facts<'_>, rise: u64) -> Verdict {
         words::bytes(rise)
     );
     let mut verdict = facts.verdict(Kind::NotEnoughData, Confidence::Low, rise, summary);
-    verdict.bytes_per_second = rate(facts, rise);
+    verdict.bytes_per_second = rise as f64 / facts.seconds.max(0.1);
     verdict.evidence = facts.drifts();
     verdict
 }
 
-fn mapped(facts: &Facts<'_>, rise: u64, what: &str) -> Verdict {
-    let rate = rate(facts, rise);
-    let summary = format!(
-        "Mappings grow: {} more {what}, {}.",
-        words::bytes(rise),
-        words::rate(rate)
-    );
-    let mut verdict = facts.verdict(Kind::Mapping, Confidence::Medium, rise, summary);
-    verdict.bytes_per_second = rate;
+fn mapped(facts: &Facts<'_>, rise: u64, more: &str) -> Verdict {
+    let mut verdict = facts.rises(Kind::Mapping, "Mappings grow", more, rise);
     verdict.stacks = facts.stacks_of_mapped(&facts.mapped(|it| it.kind != MappingKind::Anonymous));
-    verdict.evidence = facts.drifts();
     verdict.advice = vec![
         "Pages of files go when the kernel wants them; shared memory stays until it is removed."
             .to_owned(),
     ];
     verdict
-}
-
-fn rate(facts: &Facts<'_>, rise: u64) -> f64 {
-    rise as f64 / facts.seconds.max(0.1)
 }
 
 /// Whether it came all at once.
@@ -172,20 +156,6 @@ fn is_step(series: &[(f64, u64)]) -> bool {
 /// Whether it rose in the second half about as it did in the first: what warms up
 /// comes to an end.
 pub fn is_steady(series: &[(f64, u64)]) -> bool {
-    let Some((first, last)) = series.first().zip(series.last()) else {
-        return false;
-    };
-    let middle = f64::midpoint(first.0, last.0);
-    let part = |is_late: bool| -> Vec<(f64, u64)> {
-        series
-            .iter()
-            .filter(|it| (it.0 >= middle) == is_late)
-            .copied()
-            .collect()
-    };
-    let rise = |points: &[(f64, u64)]| {
-        let (first, last) = troughs(points);
-        last.saturating_sub(first) as f64
-    };
-    rise(&part(true)) >= limit::STEADY * rise(&part(false))
+    let [early, late] = halves(series);
+    !series.is_empty() && late as f64 >= limit::STEADY * early as f64
 }

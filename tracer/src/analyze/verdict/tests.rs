@@ -2,9 +2,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    model::growth::{AGES, Growth, Resident, SiteGrowth},
+    model::{
+        growth::{AGES, Growth, Resident, SiteGrowth},
+        heap::Split,
+        trace_heap::{Heaps, Moment, ProcessHeap},
+    },
     render::sample,
 };
+
+mod slices;
 
 const MIB: u64 = 1 << 20;
 
@@ -68,6 +74,37 @@ fn look_alikes_are_healthy() {
     ] {
         assert_eq!(kinds(&report(survivors)), [Kind::Healthy], "{survivors:?}");
     }
+}
+
+/// A walk that found less than the ledger knows to be live has missed the heap: what it took for
+/// other memory is no mapping that grows.
+#[test]
+fn a_walk_that_misses_the_heap_is_not_believed() {
+    let mut report = report([8 * MIB; AGES]);
+    report.processes[0].allocator = "glibc 2.36".to_owned();
+    for (second, moment) in report.growth[0].timeline.iter_mut().enumerate() {
+        moment.anonymous_bytes = (40 + 2 * second as u64) * MIB;
+    }
+    let moment = |second: u32| Moment {
+        seconds: f64::from(second),
+        split: Split {
+            live_bytes: 10 * MIB,
+            other_bytes: (30 + 2 * u64::from(second)) * MIB,
+            ..Split::default()
+        },
+        ..Moment::default()
+    };
+    report.heap = Some(Heaps {
+        processes: vec![ProcessHeap {
+            process: 1,
+            timeline: (0..30).step_by(5).map(moment).collect(),
+            ..ProcessHeap::default()
+        }],
+    });
+    let told = judge(&report);
+    assert_eq!(told[0].kind, Kind::Leak, "{told:?}");
+    assert_eq!(told[0].bytes, 64 * MIB);
+    assert!(told.iter().all(|it| it.kind != Kind::Mapping), "{told:?}");
 }
 
 /// A window of two seconds clears nobody and accuses nobody.

@@ -22,6 +22,9 @@ pub const TREND: std::ops::RangeInclusive<f64> = 0.4..=2.5;
 /// Frees of blocks from before the trace for each block that is new and live: where the
 /// heap cannot be walked, new blocks that take old ones' places are no growth.
 pub const REPLACED: f64 = 0.5;
+/// Of what a collector frees, the ages differ by no more than this factor where it is a leak:
+/// what is not collected yet hides its line, and it may be collected but once in a window.
+pub const SPREAD: f64 = 1.5;
 /// The slope of a site's live bytes by its standard error: below it is noise.
 pub const SURE: f64 = 2.0;
 /// And from here on a line: a curve that levels off has 8 or so.
@@ -29,6 +32,9 @@ pub const SURE_LINE: f64 = 15.0;
 /// What the last third of the window adds, of what each of the others did: a cache that
 /// is full adds nothing, a leak that slows down something.
 pub const GOES_ON: f64 = 0.1;
+/// Freed of what a site allocated, of what is live of it: a cache that is full frees as it
+/// allocates. What frees less, and has as much of the youngest age as of each other, grows.
+pub const KEEPS: f64 = 0.1;
 /// Of what its troughs rose from the first third of the window to the second, what they
 /// have to rise from there to the last.
 pub const STRAIGHT: f64 = 0.6;
@@ -76,6 +82,15 @@ pub const WINDOW_ASKED_MAX: f64 = 3600.0;
 /// Samples of V8's allocation from which shares are told: at 30 a half is told to within
 /// a fifth, two times in three.
 pub const SAMPLES: u64 = 30;
+
+/// Blocks that a site's figures are made of, in a trace in slices of time: below these a
+/// third of them is chance.
+pub const BLOCKS_FEW: f64 = 10.0;
+/// And from here on a tenth.
+pub const BLOCKS_MANY: f64 = 100.0;
+/// What sites seem to hold, by what the allocator's memory is measured to have grown, from
+/// where on most of it was freed unseen. Chance alone makes it twice as much.
+pub const UNSEEN: f64 = 3.0;
 
 /// Of two runs, the part of the resident set by which a place has to differ, where one
 /// process's is [`RISE_PART`]: load and chance differ too.

@@ -2,6 +2,7 @@
 
 use clap::{Args, builder::PossibleValue};
 
+use super::values::size;
 use crate::model::verdict::Kind;
 
 /// `--fail-on` and `--max-growth`.
@@ -65,54 +66,9 @@ impl clap::ValueEnum for FailOn {
     }
 }
 
-/// Bytes: `4096`, `64M`, `1.5GiB`; units are powers of 1024.
-pub fn size(text: &str) -> Result<u64, String> {
-    let expected = || "a size such as 65536, 512K, 64M or 1.5G".to_owned();
-    let is_unit = |c: char| c.is_ascii_alphabetic();
-    let (number, unit) = text.split_at(text.find(is_unit).unwrap_or(text.len()));
-    let shift = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        "t" | "tb" | "tib" => 40,
-        _ => return Err(expected()),
-    };
-    // Whole numbers exactly, however large.
-    if let Ok(whole) = number.parse::<u64>() {
-        return whole.checked_mul(1 << shift).ok_or_else(expected);
-    }
-    let number: f64 = number.trim_end().parse().map_err(|_| expected())?;
-    let bytes = number * (1_u64 << shift) as f64;
-    if (0.0..9e18).contains(&bytes) {
-        Ok(bytes as u64)
-    } else {
-        Err(expected())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Sizes are read as documented, and nonsense is refused.
-    #[test]
-    fn sizes_are_validated() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("4096", 4096),
-            ("512K", 512 << 10),
-            ("64M", 64 << 20),
-            ("64MiB", 64 << 20),
-            ("1.5g", 3 << 29),
-            ("18446744073709551615", u64::MAX),
-        ] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
-        }
-        for nonsense in ["", "M", "-1", "1X", "1e30", "NaN", "inf", "99999999999999G"] {
-            assert!(size(nonsense).is_err(), "{nonsense}");
-        }
-    }
 
     /// `any` is all that accuses, a name is itself, nothing is nothing.
     #[test]

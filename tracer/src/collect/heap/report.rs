@@ -58,7 +58,7 @@ pub fn of(
     }
     ledger.kernel.blocks(|key, block| {
         if let Some((pinned, is_walked)) = pinned.get_mut(&key.space) {
-            let weight = 1 << (block.weight_shift & 31);
+            let weight = u64::from(block.weight);
             let bytes = match is_walked {
                 // A chunk's own bytes begin with its size.
                 true => {

@@ -225,6 +225,28 @@ impl Javascript {
         }
     }
 
+    /// A process is not followed any more, and nobody will ask for its functions.
+    pub fn forget(&self, space: u32) {
+        let mut shared = lock(&self.shared);
+        shared.processes.remove(&space);
+        let positions = |known: &Known| {
+            (known.described.as_ref()).map_or(0, |described| described.positions.len())
+        };
+        let mut numbers = 0;
+        shared.functions.retain(|key, known| {
+            let is_kept = key.space() != space;
+            numbers += if is_kept { 0 } else { positions(known) };
+            is_kept
+        });
+        shared.scripts.retain(|(of, _), lines| {
+            let is_kept = *of != space;
+            let ends = lines.as_ref().map_or(0, |lines| lines.ends.len());
+            numbers += if is_kept { 0 } else { ends };
+            is_kept
+        });
+        shared.numbers = shared.numbers.saturating_sub(numbers);
+    }
+
     /// Takes in all that was told; nothing more is after that. What failed.
     pub fn finish(&mut self) -> Option<String> {
         if let Some((thread, stop)) = self.reader.take() {

@@ -29,6 +29,7 @@ use crate::{
 
 pub use about::{about, check};
 pub use choice::Choice;
+pub(super) use processes::processes;
 pub(super) use trace::{Processes, Sockets};
 
 /// With more sockets than this the rest are only counted.

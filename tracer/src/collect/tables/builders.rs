@@ -5,7 +5,7 @@ use std::{
     fs::File,
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -18,6 +18,9 @@ use crate::{
 
 /// Threads: a large program maps tens of files, of which few are large.
 const THREADS_MAX: usize = 4;
+
+/// A file worker that had nothing to do for so long ends: what it read stays in its memory.
+const REST_AFTER: Duration = Duration::from_secs(5);
 
 /// A file whose table is wanted.
 struct Job {
@@ -47,22 +50,27 @@ pub struct Builders {
 
 impl Default for Builders {
     fn default() -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Self::of_threads(processors.min(THREADS_MAX))
+    }
+}
+
+impl Builders {
+    /// So many threads at most.
+    pub fn of_threads(threads_max: usize) -> Self {
         let (jobs, waiting) = mpsc::channel();
         let (sender, results) = mpsc::channel();
-        let processors = thread::available_parallelism().map_or(1, usize::from);
         Self {
             jobs: Some(jobs),
             waiting: Arc::new(Mutex::new(waiting)),
             sender,
             results,
             threads: Vec::new(),
-            threads_max: processors.min(THREADS_MAX),
+            threads_max,
             unfinished: 0,
         }
     }
-}
 
-impl Builders {
     /// Asks for the table of a file.
     pub fn ask(&mut self, identity: (u64, u64), file: File) {
         self.unfinished += 1;
@@ -103,9 +111,16 @@ fn work(jobs: &Mutex<Receiver<Job>>, results: &Sender<Built>) {
     let mut worker = None;
     let cache = TableCache::open();
     loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { identity, file }) = job else {
-            return;
+        let waiting = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let job = waiting.recv_timeout(REST_AFTER);
+        drop(waiting);
+        let Job { identity, file } = match job {
+            Ok(job) => job,
+            Err(RecvTimeoutError::Timeout) => {
+                worker = None;
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
         };
         let table = build(&mut worker, cache.as_ref(), &file);
         if results.send(Built { identity, table }).is_err() {

@@ -1,6 +1,9 @@
 //! Which tables go when there is no room, and which come back.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use tracer_common::unwind::code::Page;
 
@@ -74,6 +77,41 @@ impl Tables {
                 "The unwind table of {path} did not fit: stacks through it follow frame pointers and are marked approximate. More room: --unwind-memory."
             ));
         }
+        Ok(())
+    }
+
+    /// Forgets the tables of all files but these: they are built again, or read from
+    /// the cache on disk, when somebody asks for them.
+    pub fn keep_only(
+        &mut self,
+        files: &HashSet<(u64, u64)>,
+        kernel: &mut Kernel,
+    ) -> Result<(), ProbeError> {
+        let gone: Vec<(u64, u64)> = (self.files.iter())
+            .filter(|(identity, entry)| {
+                let is_building = matches!(entry.state, State::Building);
+                !is_building && **identity != VDSO && !files.contains(identity)
+            })
+            .map(|(identity, _)| *identity)
+            .collect();
+        for identity in gone {
+            let Some(entry) = self.files.remove(&identity) else {
+                continue;
+            };
+            self.numbers.give_back(entry.number..entry.number + 1);
+            if let State::Placed(placed) = entry.state {
+                kernel.set_pages(
+                    placed.pages.start,
+                    &vec![Page::default(); placed.pages.len()],
+                )?;
+                self.cooling.push(Cooling {
+                    since: Instant::now(),
+                    pages: placed.pages,
+                    chunks: placed.chunks,
+                });
+            }
+        }
+        self.cool_down();
         Ok(())
     }
 

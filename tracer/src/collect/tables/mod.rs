@@ -105,6 +105,14 @@ impl Tables {
         }
     }
 
+    /// The same, built by one thread: nobody waits for them.
+    pub fn built_in_turn(limits: &UnwindLimits) -> Self {
+        Self {
+            builders: Builders::of_threads(1),
+            ..Self::new(limits)
+        }
+    }
+
     /// Asks for the tables of all that is mapped and not known yet.
     pub fn ask(&mut self, mappings: &[Mapping]) {
         for mapping in mappings {

@@ -31,7 +31,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 const READS_MAX: u32 = 1 << 20;
 
 /// The maps are not used here; the object cannot be loaded without.
-const UNUSED_MAPS: [&str; 18] = [
+const UNUSED_MAPS: [&str; 21] = [
     "LEDGER",
     "SITES",
     "THREADS",
@@ -50,8 +50,11 @@ const UNUSED_MAPS: [&str; 18] = [
     "ACCOUNTING",
     "NEW_THREAD",
     "NEW_SOCKET",
+    "FAULT_CPUS",
+    "FAULT_SCRATCH",
+    "FAULT_SPACES",
 ];
-const UNUSED_RINGS: [&str; 3] = ["EVENTS", "MAPPING_EVENTS", "FUNCTIONS_SEEN"];
+const UNUSED_RINGS: [&str; 4] = ["EVENTS", "MAPPING_EVENTS", "FUNCTIONS_SEEN", "FAULTS"];
 const PAGE: u32 = 4096;
 
 /// What an iterator told.

@@ -1,6 +1,8 @@
 //! A timeline as a picture: areas upon each other, drawn here, so that no script is
 //! needed. The areas stretch with the page; words stand beside them and do not.
 
+mod ticks;
+
 use std::fmt::Write as _;
 
 use maud::{Markup, PreEscaped, html};
@@ -39,6 +41,9 @@ pub fn chart(timeline: &Timeline, of: &str) -> Markup {
                         @for tick in &ticks {
                             line.grid x1="0" x2="1000" y1=(scale.y(*tick)) y2=(scale.y(*tick)) {}
                         }
+                        @for (from, to) in &timeline.gaps {
+                            rect.gap x=(scale.x(*from)) width=(scale.width(*from, *to)) y="0" height="1000" {}
+                        }
                         @for (number, layer) in timeline.layers.iter().enumerate() {
                             path.{ "p-" (layer.class) } d=(scale.area(&timeline.seconds, &sums, number)) {}
                         }
@@ -58,8 +63,8 @@ pub fn chart(timeline: &Timeline, of: &str) -> Markup {
                     div.cursor hidden {}
                 }
                 div.x aria-hidden="true" {
-                    @for tick in seconds_ticks(scale.seconds) {
-                        span.end[tick > scale.seconds * 0.95] style={ "left:" (percent(tick / scale.seconds)) } { (short_seconds(tick)) }
+                    @for (tick, text) in ticks::across(scale.seconds, timeline.clock_ms) {
+                        span.start[tick < scale.seconds * 0.03].end[tick > scale.seconds * 0.95] style={ "left:" (percent(tick / scale.seconds)) } { (text) }
                     }
                 }
             }
@@ -93,6 +98,11 @@ struct Scale {
 impl Scale {
     fn x(&self, second: f64) -> String {
         format!("{:.1}", (second / self.seconds).clamp(0.0, 1.0) * SIDE)
+    }
+
+    fn width(&self, from: f64, to: f64) -> String {
+        let part = (to.min(self.seconds) - from.max(0.0)) / self.seconds;
+        format!("{:.1}", part.clamp(0.0, 1.0) * SIDE)
     }
 
     fn y(&self, bytes: u64) -> String {
@@ -130,22 +140,25 @@ impl Scale {
 fn legend(timeline: &Timeline) -> Markup {
     let layers = timeline.layers.iter().rev();
     let rows = layers.map(|it| row(it.class, it.label, it.ends, it.most));
-    let lines = [
-        (
+    let most = |line: &[u64]| line.iter().max().copied().filter(|_| !line.is_empty());
+    let resident = most(&timeline.resident).map(|most| {
+        row(
             "resident",
-            "line: resident set (/proc/PID/status)",
-            &timeline.resident,
-        ),
-        (
+            timeline.resident_label,
+            timeline.resident_ends,
+            most,
+        )
+    });
+    let live = most(&timeline.live).and_then(|most| {
+        let ends = (*timeline.live.first()?, *timeline.live.last()?);
+        Some(row(
             "line",
             "dashed: live, of the window's blocks",
-            &timeline.live,
-        ),
-    ];
-    let lines = lines.into_iter().filter_map(|(class, label, bytes)| {
-        let ends = (*bytes.first()?, *bytes.last()?);
-        Some(row(class, label, ends, bytes.iter().copied().max()?))
+            ends,
+            most,
+        ))
     });
+    let lines = resident.into_iter().chain(live);
     html! {
         (parts::scrolled("Places over time", html! {
             table.legend {
@@ -158,7 +171,8 @@ fn legend(timeline: &Timeline) -> Markup {
             }
         }))
         p.hint {
-            (words::counted(timeline.looks as u64, "look")) " at the places, straight lines between them. "
+            (timeline.how)
+            @if !timeline.gaps.is_empty() { "Grey: nothing is known of that time. " }
             @if timeline.layers.iter().any(|it| it.class == "sockets") {
                 "Socket memory is the kernel's, beside the resident set."
             }
@@ -166,7 +180,7 @@ fn legend(timeline: &Timeline) -> Markup {
         @if !timeline.events.is_empty() {
             ol.events {
                 @for event in &timeline.events {
-                    li { (words::seconds(event.seconds)) ": " (event.text) }
+                    li { (ticks::moment(event.seconds, timeline.clock_ms)) ": " (event.text) }
                 }
             }
         }
@@ -191,6 +205,7 @@ fn data(timeline: &Timeline) -> Markup {
     #[derive(Serialize)]
     struct Data<'a> {
         window: f64,
+        clock_ms: Option<u64>,
         seconds: &'a [f64],
         layers: Vec<(&'a str, &'a [u64])>,
         live: &'a [u64],
@@ -199,6 +214,7 @@ fn data(timeline: &Timeline) -> Markup {
     let layers = timeline.layers.iter();
     let data = Data {
         window: timeline.window,
+        clock_ms: timeline.clock_ms,
         seconds: &timeline.seconds,
         layers: layers.map(|it| (it.label, it.bytes.as_slice())).collect(),
         live: &timeline.live,
@@ -238,26 +254,5 @@ fn short_bytes(bytes: u64) -> String {
         "0".to_owned()
     } else {
         words::bytes(bytes).replace(".0 ", " ")
-    }
-}
-
-fn seconds_ticks(window: f64) -> Vec<f64> {
-    const STEPS: [f64; 17] = [
-        0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0,
-        21_600.0, 86_400.0,
-    ];
-    let step = STEPS.into_iter().find(|step| window / step <= 6.0);
-    let step = step.unwrap_or(window / 5.0);
-    let ticks = (0..=6_u32).map(|number| f64::from(number) * step);
-    ticks.filter(|tick| *tick <= window).collect()
-}
-
-fn short_seconds(seconds: f64) -> String {
-    match seconds {
-        it if it < 1.0 && it > 0.0 => format!("{it:.1} s"),
-        it if it < 60.0 => format!("{it:.0} s"),
-        it if it < 3600.0 && it % 60.0 == 0.0 => format!("{:.0} min", it / 60.0),
-        it if it < 86_400.0 && it % 3600.0 == 0.0 => format!("{:.0} h", it / 3600.0),
-        it => words::seconds(it),
     }
 }

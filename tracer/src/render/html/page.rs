@@ -2,45 +2,52 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{about, graphs, heap, mappings, policy, process, sites, sockets};
+use super::{SCRIPT, STYLE, about, graphs, heap, mappings, policy, process, sites, sockets};
 use crate::model::{Level, Report};
 use crate::render::{loss, names, words};
 
-const STYLE: &str = include_str!("style.css");
-const SCRIPT: &str = include_str!("script.js");
-
-pub fn page(report: &Report) -> Markup {
+/// The page, and its policy.
+pub fn page(report: &Report, way_back: Option<&Markup>) -> (Markup, String) {
     let graphs = graphs::graphs(report);
     let scripts: Vec<&str> = graphs.scripts.iter().map(String::as_str).collect();
-    let policy = policy::policy(SCRIPT, &scripts);
     let title = format!("memtrace: {}", names::processes(report));
+    let body = html! {
+        @if let Some(way_back) = way_back { (way_back) }
+        (header(report))
+        main {
+            (process::processes(report))
+            (graphs.section)
+            (sites::section(report))
+            (heap::section(report))
+            (mappings::section(report))
+            (sockets::section(report))
+            (about::lost(report))
+            (about::measured(report))
+        }
+        footer {
+            p { "Written by memtrace " (names::sanitize(&report.tool_version))
+                ". All figures are in report.json, which stands beside this page." }
+        }
+    };
+    let policy = policy::policy(SCRIPT, &scripts);
+    (document(&title, &scripts, &body), policy)
+}
+
+/// A page of this title. `scripts`: those of the frames in it.
+pub fn document(title: &str, scripts: &[&str], body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta http-equiv="Content-Security-Policy" content=(policy::policy(SCRIPT, scripts));
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                (header(report))
-                main {
-                    (process::processes(report))
-                    (graphs.section)
-                    (sites::section(report))
-                    (heap::section(report))
-                    (mappings::section(report))
-                    (sockets::section(report))
-                    (about::lost(report))
-                    (about::measured(report))
-                }
-                footer {
-                    p { "Written by memtrace " (names::sanitize(&report.tool_version))
-                        ". All figures are in report.json, which stands beside this page." }
-                }
+                (body)
                 script { (PreEscaped(SCRIPT)) }
             }
         }

@@ -11,18 +11,31 @@ pub const SHIM: &str = include_str!("frame.js");
 /// The Content-Security-Policy: frames inherit it (HTML, "requires a policy container"),
 /// so that it lists the scripts of the flame graphs too.
 pub fn policy(script: &str, of_frames: &[&str]) -> String {
-    let mut hashes: Vec<String> = [script, SHIM]
-        .into_iter()
-        .chain(of_frames.iter().copied())
-        .map(hash)
-        .collect();
-    hashes.sort();
-    hashes.dedup();
     format!(
         "default-src 'none'; script-src {}; style-src 'unsafe-inline'; \
          base-uri 'none'; form-action 'none'",
-        hashes.join(" ")
+        hashes(&[script], of_frames)
     )
+}
+
+/// The same for a page of ours that is served: it may ask its server for what is new, and
+/// send its form there.
+pub fn of_server(scripts: &[&str], of_frames: &[&str]) -> String {
+    format!(
+        "default-src 'none'; script-src {}; style-src 'unsafe-inline'; connect-src 'self'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        hashes(scripts, of_frames)
+    )
+}
+
+fn hashes(scripts: &[&str], of_frames: &[&str]) -> String {
+    let mut hashes: Vec<String> = (scripts.iter().chain([&SHIM]))
+        .chain(of_frames)
+        .map(|it| hash(it))
+        .collect();
+    hashes.sort();
+    hashes.dedup();
+    hashes.join(" ")
 }
 
 fn hash(script: &str) -> String {

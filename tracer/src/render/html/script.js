@@ -7,7 +7,7 @@ function bytes(number) {
   while (number >= 1024 && unit < units.length - 1) { number /= 1024; unit += 1; }
   return (unit ? number.toFixed(1) : number.toFixed(0)) + " " + units[unit];
 }
-for (const figure of document.querySelectorAll("figure.timeline")) {
+function readOut(figure) {
   const data = JSON.parse(figure.querySelector("script").textContent);
   const area = figure.querySelector(".area");
   const cursor = area.querySelector(".cursor");
@@ -23,7 +23,9 @@ for (const figure of document.querySelectorAll("figure.timeline")) {
     if (data.resident.length) rows.push(["resident set", data.resident[nearest]]);
     if (data.live.length) rows.push(["live, of the window's", data.live[nearest]]);
     const text = rows.filter((row) => row[1] > 0).map((row) => row[0] + " " + bytes(row[1]));
-    readout.textContent = data.seconds[nearest].toFixed(1) + " s: " + text.join(" · ");
+    const second = data.seconds[nearest];
+    const when = data.clock_ms === null ? second.toFixed(1) + " s" : new Date(data.clock_ms + second * 1000).toISOString().slice(0, 19).replace("T", " ") + " UTC";
+    readout.textContent = when + ": " + text.join(" · ");
     readout.hidden = false;
     cursor.hidden = false;
     cursor.style.left = (data.seconds[nearest] / data.window) * 100 + "%";
@@ -32,6 +34,7 @@ for (const figure of document.querySelectorAll("figure.timeline")) {
   area.addEventListener("pointerdown", show);
   area.addEventListener("pointerleave", () => { cursor.hidden = true; });
 }
+document.querySelectorAll("figure.timeline").forEach(readOut);
 for (const tools of document.querySelectorAll(".tools")) {
   tools.hidden = false;
   const field = tools.querySelector("input");

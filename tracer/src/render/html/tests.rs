@@ -120,6 +120,37 @@ fn growth(process: u32) -> Growth {
     }
 }
 
+fn difference_of(before: &Report, after: &Report) -> String {
+    let mut page = Vec::new();
+    let difference = crate::analyze::diff::compare(before, after).unwrap();
+    difference::write(&difference, &mut page).unwrap();
+    String::from_utf8(page).unwrap()
+}
+
+/// The page of a difference tells its verdict, what grew and what shrank, and draws it.
+#[test]
+fn difference_is_told() {
+    let before = sample::small();
+    let mut after = sample::small();
+    after.sites[0].counts = crate::model::Counts::new(300, 12_582_912, 0, 0);
+    after.sites[1].counts = crate::model::Counts::default();
+    let page = difference_of(&before, &after);
+    assert_harmless(&page);
+    let grown = after.sites[0].counts.live_bytes - before.sites[0].counts.live_bytes;
+    let shrunk = before.sites[1].counts.live_bytes;
+    assert!(
+        page.contains(&format!("<data value=\"{grown}\"")),
+        "{grown}"
+    );
+    assert!(
+        page.contains(&format!("<data value=\"-{shrunk}\"")),
+        "{shrunk}"
+    );
+    assert_eq!(page.matches("<iframe").count(), 1);
+    let same = difference_of(&before, &before);
+    assert!(same.contains("No site differs."));
+}
+
 /// Names that close elements, attributes, comments and scripts stay text wherever they
 /// stand, in the page and in the documents of its frames.
 #[test]
@@ -135,6 +166,7 @@ fn names_are_never_markup() {
         "a\u{1b}[2J\u{202e}b\u{200b}\0\r\n",
         "<![CDATA[<img>]]>",
     ] {
+        assert_harmless(&difference_of(&sample::small(), &hostile(name)));
         let page = page_of(&hostile(name));
         assert_harmless(&page);
         // Nor does an escape that the name brought along become what it stands for.

@@ -10,6 +10,7 @@ use crate::model::{
     growth::{Growth, Resident},
     verdict::PlaceName,
 };
+use crate::render::words;
 
 /// Moments that are drawn; of more, those with the most of each stretch.
 const MOMENTS: usize = 240;
@@ -38,9 +39,18 @@ pub struct Timeline {
     /// The resident set as `/proc/PID/status` has it, which is asked for more often than
     /// heaps are looked at; empty: not known.
     pub resident: Vec<u64>,
-    /// How often the places were looked at.
-    pub looks: usize,
+    /// The resident set at the first look and at the last.
+    pub resident_ends: (u64, u64),
+    /// What the line of the resident set is.
+    pub resident_label: &'static str,
+    /// How it was come by, for people.
+    pub how: String,
     pub events: Vec<Event>,
+    /// The window's beginning on the wall clock, Unix ms; `None`: the axis tells the
+    /// seconds since it.
+    pub clock_ms: Option<u64>,
+    /// Stretches of which nothing is known: from, to.
+    pub gaps: Vec<(f64, f64)>,
 }
 
 /// Nothing, where nothing was looked at.
@@ -81,12 +91,21 @@ pub fn timeline(report: &Report, process: &Process) -> Option<Timeline> {
         most: series.iter().map(|it| it.1).max().unwrap_or(0),
     });
     let last = seconds.last().copied().unwrap_or(0.0);
+    let resident = at_all(&resident, &seconds);
+    let end = |it: Option<&u64>| it.copied().unwrap_or(0);
     Some(Timeline {
         window: report.window.seconds.clamp(0.0, 1e12).max(last),
         layers: layers.collect(),
         live: at_all(&live, &seconds),
-        resident: at_all(&resident, &seconds),
-        looks,
+        resident_ends: (end(resident.first()), end(resident.last())),
+        resident,
+        resident_label: "line: resident set (/proc/PID/status)",
+        how: format!(
+            "{} at the places, straight lines between them. ",
+            words::counted(looks as u64, "look")
+        ),
+        clock_ms: None,
+        gaps: Vec::new(),
         events: events::events(report, process, growth),
         seconds,
     })

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::analyze::verdict;
 use crate::model::{
-    Beginning, Counts, Exit, Extent, Followed, Frame, Level, Loss, LossCause, MappingKind,
-    MappingSite, Mappings, Process, ProcessMappings, Report, Sampling, Site, Source,
+    Beginning, Budget, Counts, Exit, Extent, Followed, Frame, Level, Loss, LossCause, MappingKind,
+    MappingSite, Mappings, Process, ProcessMappings, Report, Sampling, Site, Slices, Source,
 };
 
 /// Text with anything in it, and often with what breaks formats.
@@ -225,15 +225,36 @@ prop_compose! {
 }
 
 fn any_sampling() -> impl Strategy<Value = Sampling> {
-    (any_text(), 0.0..1e6, any::<u32>(), any::<(u64, u64)>()).prop_map(
-        |(reason, since_seconds, one_in, (always_bytes, passed_over))| Sampling {
+    let known = (any_text(), 0.0..1e6, any::<u32>(), any::<(u64, u64)>());
+    (known, of(any_slices())).prop_map(
+        |((reason, since_seconds, one_in, (always_bytes, passed_over)), slices)| Sampling {
             reason,
             since_seconds,
             one_in,
             always_bytes,
             passed_over,
+            slices,
         },
     )
+}
+
+prop_compose! {
+    fn any_slices()(
+        (seconds, frees_seconds) in (0.0..1e6, 0.0..1e6),
+        (count, unresolved_blocks, unresolved_bytes) in any::<(u64, u64, u64)>(),
+    ) -> Slices {
+        Slices { count, seconds, frees_seconds, unresolved_blocks, unresolved_bytes }
+    }
+}
+
+prop_compose! {
+    fn any_budget()(
+        percent in 0.01..100.0,
+        spent_percent in 0.0..100.0,
+        own_percent in 0.0..100.0,
+    ) -> Budget {
+        Budget { percent, spent_percent, own_percent }
+    }
 }
 
 prop_compose! {
@@ -242,7 +263,7 @@ prop_compose! {
         processes in vec(any_process(), 0..4),
         mut sites in vec(any_site(), 0..8),
         loss in vec(any_loss(), 0..4),
-        sampling in of(any_sampling()),
+        (sampling, budget) in (of(any_sampling()), of(any_budget())),
         (footprint_bytes, unmatched_frees, start, end) in any::<(u64, u64, u64, u64)>(),
         length in 0.0..1e9,
         from_start in any::<bool>(),
@@ -255,6 +276,7 @@ prop_compose! {
         let mut report = around(processes, sites, loss);
         report.level = if sampling.is_some() { Level::Sampled } else { Level::Exact };
         report.sampling = sampling;
+        report.budget = budget;
         report.totals.footprint_bytes = footprint_bytes;
         report.unmatched_frees = unmatched_frees;
         report.window.start_monotonic_ns = start;

@@ -79,6 +79,25 @@ fn shows_trouble() {
     );
 }
 
+/// A trace in slices tells how much of the time it recorded, and what may have been freed unseen.
+#[test]
+fn shows_slices() {
+    let mut report = sample::troubled();
+    let sampling = report.sampling.as_mut().unwrap();
+    sampling.slices = Some(crate::model::Slices {
+        count: 24,
+        seconds: 0.5,
+        frees_seconds: 28.0,
+        unresolved_blocks: 1_200,
+        unresolved_bytes: 5 << 20,
+    });
+    let text = render(&report, PAGE);
+    let expected = "\nlevel   sampled: figures are estimates. Allocations were recorded in 24 slices of 0.5 s in\n        \
+         all, frees watched for 28.0 s; 5.0 MiB in 1,200 blocks may have been freed unseen.\n";
+    let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(joined(&text).contains(&joined(expected)), "{text}");
+}
+
 /// What waits in sockets stands beside what the process holds, with whose doing it
 /// is and for whom; of a trace in which next to nothing waited, one line.
 #[test]

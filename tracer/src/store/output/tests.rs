@@ -1,9 +1,8 @@
 use std::fs::{self as std_fs, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::process::Command;
 
 use super::*;
-use crate::render::sample;
+use crate::{render::sample, store::small_disk::SmallDisk};
 
 const NAMES: [&str; 10] = [
     "fragmentation.svg",
@@ -221,27 +220,6 @@ fn one_failure_does_not_spoil_the_others() {
     assert_eq!(entries(&path), NAMES);
 }
 
-/// A mount that is undone when the test ends, however it ends.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount(options: &str) -> Option<Self> {
-        let place = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", options, "memtrace-test"])
-            .arg(place.path());
-        let mounted = mount.output().is_ok_and(|output| output.status.success());
-        mounted.then(|| Self(place))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
 /// On a full disk each output that finds no room says so, nothing half-made stays, older outputs
 /// stay whole, and the recording, which needs least, is there.
 #[test]
@@ -250,7 +228,7 @@ fn full_disk() {
         eprintln!("skipped full_disk: mount is not permitted here");
         return;
     };
-    let path = disk.0.path().join("out");
+    let path = disk.path().join("out");
     let output = OutputDir::create(&path, None).unwrap();
     std_fs::write(path.join("report.json"), "older").unwrap();
     let errors = output.write_all(&sample::node_sized(100)).unwrap_err();
@@ -288,7 +266,7 @@ fn read_only_disk() {
         eprintln!("skipped read_only_disk: mount is not permitted here");
         return;
     };
-    for path in [disk.0.path().join("out"), disk.0.path().to_owned()] {
+    for path in [disk.path().join("out"), disk.path().to_owned()] {
         let error = OutputDir::create(&path, None).unwrap_err();
         assert!(matches!(error, OutputError::Denied { .. }), "{error:?}");
         assert!(error.to_string().contains(&path.display().to_string()));

@@ -2,6 +2,12 @@
 
 use crate::model::Host;
 
+/// Processors that this process may run on.
+pub fn processors() -> u32 {
+    let known = std::thread::available_parallelism();
+    known.map_or(1, |it| u32::try_from(it.get()).unwrap_or(u32::MAX))
+}
+
 /// This host, as the report tells it.
 pub fn host() -> Host {
     let uname = rustix::system::uname();
