@@ -86,8 +86,9 @@ fn a_leak_under_millions_of_pairs() {
     end(program);
     assert_eq!(report.level, Level::Sampled);
     let slices = report.sampling.as_ref().unwrap().slices.unwrap();
-    // Each switch is charged with 30 ms: of a program that only allocates few are had.
-    assert!(slices.count >= 3 && slices.seconds < 4.0, "{slices:?}");
+    // Each switch is charged with 30 ms: of a program that only allocates few are had,
+    // on a busy machine one or two.
+    assert!(slices.count >= 1 && slices.seconds < 4.0, "{slices:?}");
     let (hot, kept) = (by_function(&report, "hot"), by_function(&report, "kept"));
     // What was in flight at the end of a slice is no more than a block each time.
     assert!(hot.live_bytes * 20 <= kept.live_bytes, "{hot:?} {kept:?}");
