@@ -1,12 +1,14 @@
 //! memtrace's workshop: `cargo xtask ebpf` builds and checks the eBPF object,
 //! `cargo xtask bench` measures what tracing costs, `cargo xtask vm` runs a
 //! command on another kernel, `cargo xtask libc` gets other C libraries,
-//! `cargo xtask corpus` judges the verdicts on programs with a known answer.
+//! `cargo xtask corpus` judges the verdicts on programs with a known answer,
+//! `cargo xtask soak` runs the daemon for an hour beside a busy host.
 
 mod bench;
 mod corpus;
 mod ebpf;
 mod record;
+mod soak;
 mod strip;
 mod toolchain;
 mod vm;
@@ -38,11 +40,13 @@ enum Command {
         /// Measure each thing once, to see that it works. Writes nothing.
         #[arg(long)]
         quick: bool,
-        /// Only these: pair, mixed, tables, peers, threads, allocators, node, budget, mappings, follow, daemon, memory, heap, sockets, latency. Writes nothing.
+        /// Only these: pair, mixed, tables, peers, threads, allocators, node, budget, mappings, follow, daemon, memory, heap, javascript-heap, sockets, latency, faults, host. Writes nothing.
         names: Vec<String>,
     },
     /// Run programs with a known answer under memtrace, as root, and judge what it tells.
     Corpus(corpus::Options),
+    /// Run `memtrace host` beside a busy node host, as root; kill it and its targets.
+    Soak(soak::Options),
     /// Get the C libraries of newer Debians into target/libc, for the suite.
     Libc,
     /// Run a command as root on another kernel, emulated, over this machine's files.
@@ -69,6 +73,7 @@ fn main() -> anyhow::Result<()> {
         Command::Ebpf { .. } => ebpf::build(),
         Command::Bench { quick, names } => bench::run(&ebpf::root()?, &names, quick),
         Command::Corpus(options) => corpus::run(&ebpf::root()?, &options),
+        Command::Soak(options) => soak::run(&ebpf::root()?, &options),
         Command::Libc => vm::libraries(&ebpf::root()?.join("target")),
         Command::Vm {
             kernel,

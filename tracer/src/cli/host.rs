@@ -26,7 +26,10 @@ use super::{
     printer::Printer,
 };
 use crate::{
-    collect::host::{Command, FaultSource, STOP, Sampling, Settings, Watcher, clean},
+    collect::{
+        host::{Command, FaultSource, STOP, Sampling, Settings, Watcher, clean},
+        machine,
+    },
     model::host::View,
     probe::features::{self, State, is_in_first_pid_namespace},
     serve::{Sources, push},
@@ -47,7 +50,8 @@ fn watch_host(arguments: arguments::Host, printer: &Printer) -> anyhow::Result<E
         is_in_first_pid_namespace(),
         crate::collect::CollectError::PidNamespace
     );
-    raise_open_files();
+    // A file is held open for each process.
+    machine::raise_open_files();
     let watch = &arguments.watch;
     let destinations = arguments.fleet.options()?;
     let bounds = Bounds {
@@ -158,25 +162,6 @@ async fn tend(
     }
     notify.stopping();
     Ok(())
-}
-
-/// A file is held open for each process: as many as may be.
-fn raise_open_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    const ENOUGH: u64 = 1 << 16;
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = maximum.map_or(ENOUGH, |it| it.min(ENOUGH));
-    if current.is_none_or(|it| it >= wanted) {
-        return;
-    }
-    // Without it fewer are held open.
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: Some(wanted),
-            maximum,
-        },
-    );
 }
 
 fn settings(watch: &Watch) -> Settings {

@@ -20,7 +20,7 @@ mod javascript_heap;
 mod launch;
 mod look;
 mod losses;
-mod machine;
+pub mod machine;
 pub mod mapped;
 mod mappings;
 pub mod maps;

@@ -16,6 +16,30 @@ pub use any::{any_report, any_text};
 pub use javascript::with_javascript;
 pub use sockets::{any_look, look};
 
+/// What no page may hold: markup that is not its own, what moves a cursor or hides, an
+/// address to fetch from, a frame with its rights.
+pub fn assert_harmless(page: &str) {
+    for wrong in [
+        "<img",
+        "<object",
+        "<embed",
+        "<link",
+        "<base",
+        " src=\"",
+        "@import",
+        "javascript:",
+        "allow-same-origin",
+    ] {
+        assert!(!page.contains(wrong), "{wrong}");
+    }
+    let count = |what: &str| page.matches(what).count();
+    assert_eq!(count("<script"), count("</script>"));
+    assert_eq!(count("<iframe"), count("'></iframe>"));
+    let control = |c: char| c.is_control() && c != '\n';
+    assert!(!page.contains(control) && !page.contains(['\u{202e}', '\u{200b}']));
+    assert!(page.ends_with("</html>"));
+}
+
 fn frame(function: &str, module: &str, offset: u64) -> Frame {
     Frame {
         function: Some(function.to_owned()).filter(|name| !name.is_empty()),

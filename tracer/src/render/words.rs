@@ -21,6 +21,17 @@ pub fn utc(rfc3339: &str) -> String {
     }
 }
 
+/// A change in bytes over time: slow growth reads better by the hour.
+#[must_use]
+pub fn growth_per_time(bytes_per_second: f64) -> String {
+    const SLOW: f64 = 10.0 * 1024.0;
+    if bytes_per_second.abs() >= SLOW {
+        return growth_per_second(bytes_per_second);
+    }
+    let hourly = (bytes_per_second * 3600.0).clamp(-1e18, 1e18);
+    format!("{}/h", growth(hourly as i64))
+}
+
 /// How sure a verdict is, and what that means.
 #[must_use]
 pub const fn sure(confidence: Confidence) -> (&'static str, &'static str) {

@@ -8,14 +8,15 @@ mod echo;
 mod faults;
 mod follow;
 mod heap;
+mod host;
 mod javascript_heap;
 mod latency;
 mod load;
 mod mappings;
-mod measure;
+pub mod measure;
 mod memory;
 mod mixed;
-mod node;
+pub mod node;
 mod page;
 mod pair;
 mod peers;
@@ -25,6 +26,7 @@ mod tables;
 mod threads;
 pub mod tracer;
 mod turns;
+pub mod watch;
 
 use std::{
     env, fs,
@@ -37,9 +39,11 @@ use anyhow::{bail, ensure};
 use page::Row;
 
 /// What every benchmark needs to know.
+#[derive(Clone)]
 pub struct Bench {
     root: PathBuf,
-    memtrace: PathBuf,
+    /// The program itself.
+    pub memtrace: PathBuf,
     load: PathBuf,
     quick: bool,
 }
@@ -71,6 +75,7 @@ const BENCHMARKS: &[(&str, Measure)] = &[
     ("sockets", sockets::run),
     ("latency", latency::run),
     ("faults", faults::run),
+    ("host", host::run),
 ];
 
 /// Runs all benchmarks, or those named; writes the page of a whole run.
@@ -97,7 +102,8 @@ pub fn run(root: &Path, names: &[String], quick: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn prepare(root: &Path, quick: bool) -> anyhow::Result<Bench> {
+/// Builds what is measured.
+pub fn prepare(root: &Path, quick: bool) -> anyhow::Result<Bench> {
     let build = Command::new("cargo")
         .current_dir(root)
         .args(["build", "--release", "--locked", "--quiet", "-p", "tracer"])

@@ -51,8 +51,13 @@ impl Progress {
         (seconds >= 0.5).then(|| (last.1 - first.1) / seconds)
     }
 
+    /// Answers in all.
+    pub fn answers(&self) -> f64 {
+        self.0.last().map_or(0.0, |point| point.1)
+    }
+
     /// Answers a second.
-    fn rate(&self) -> f64 {
+    pub fn rate(&self) -> f64 {
         self.rate_until(f64::INFINITY).unwrap_or(f64::NAN)
     }
 }

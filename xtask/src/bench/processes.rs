@@ -146,6 +146,18 @@ impl Program {
         numbers.with_context(|| format!("not numbers: {answer}"))
     }
 
+    /// Tells it something that it does not answer.
+    pub fn tell(&mut self, what: &str) -> anyhow::Result<()> {
+        let line = format!("{what}\n");
+        let stdin = self.stdin.as_mut().context("closed")?;
+        Ok(stdin.write_all(line.as_bytes())?)
+    }
+
+    /// Whether it runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.group.child().try_wait(), Ok(None))
+    }
+
     /// Its next line, unasked.
     pub fn next_line(&mut self) -> anyhow::Result<String> {
         self.lines.next(Instant::now() + PATIENCE)

@@ -36,6 +36,11 @@ impl Ledger {
         (share >= LOOK_SHARE_LEAST).then_some(share)
     }
 
+    /// When what was booked, s and s, oldest first.
+    pub fn entries(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.entries.iter().copied()
+    }
+
     fn forget(&mut self, now: f64) {
         while self
             .entries

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     analyze::growth::{first_age, grown, troughs},
     model::{
-        Frame, JAVASCRIPT, MappingSite, Process, Report, Site,
+        Beginning, Frame, JAVASCRIPT, MappingSite, Process, Report, Site,
         growth::{BYTES_MAX, Growth},
         socket_look::ProcessSockets,
         trace_heap::{ProcessHeap, Shares},
@@ -77,7 +77,7 @@ impl<'a> Facts<'a> {
     /// and what replaces blocks from before the trace is none.
     pub fn growth_part(&self, requested: u64) -> u64 {
         if self.is_walked() {
-            return grown(self.series(PlaceName::AllocatorLive), self.seconds).min(requested);
+            return grown(&self.live_since_birth(), self.seconds).min(requested);
         }
         if let Some(measured) = self.measured_growth() {
             return measured.min(requested);
@@ -96,6 +96,19 @@ impl<'a> Facts<'a> {
         } else {
             requested
         }
+    }
+
+    /// What the allocator's live bytes were. A new program had none at first, long before its heap may
+    /// have been walked; of one whose live bytes fall that says nothing about growth.
+    fn live_since_birth(&self) -> Series {
+        let walked = self.series(PlaceName::AllocatorLive);
+        let followed = self.process.followed.as_ref();
+        let is_new = followed.is_some_and(|it| it.since == Beginning::Exec);
+        let never_falls = walked.is_sorted_by_key(|it| it.1);
+        let first = self.growth.timeline.first();
+        let birth = first.filter(|_| is_new && never_falls);
+        let birth = birth.map(|it| (it.seconds, 0));
+        birth.into_iter().chain(walked.iter().copied()).collect()
     }
 
     pub fn has_runtime(&self, name: &str) -> bool {

@@ -15,7 +15,7 @@ pub type Series = Vec<(f64, u64)>;
 
 /// Whether looks at the heap span the time in which the process was seen: one that came
 /// late may have been looked at once.
-fn is_throughout(walked: &[Moment], growth: &Growth) -> bool {
+fn is_throughout(walked: &[&Moment], growth: &Growth) -> bool {
     let span = |first: Option<f64>, last: Option<f64>| match (first, last) {
         (Some(first), Some(last)) => last - first,
         _ => 0.0,
@@ -32,17 +32,26 @@ fn is_throughout(walked: &[Moment], growth: &Growth) -> bool {
     !walked.is_empty() && looked >= seen * limit::WALKED_PART
 }
 
-/// Whether the walk missed the heap, or most of it: the ledger alone knows of more live bytes than it
-/// found, and what it did not take for the allocator's grew by about as much. (Blocks that nobody
-/// has touched are live and nowhere: then nothing grew.)
-fn misses_heap(walked: &[Moment], growth: &Growth) -> bool {
-    let (Some(first), Some(last)) = (walked.first(), walked.last()) else {
-        return false;
+/// The walks that found the heap. One missed it, or most of it, if the ledger alone knows of more
+/// live bytes than it found, and what it did not take for the allocator's was larger than at other
+/// times by about as much: of a large block that moves just then, its new place is not known yet.
+/// (Blocks that nobody has touched are live and nowhere: then nothing was larger.)
+fn those_that_found<'a>(walked: &'a [Moment], growth: &Growth) -> Vec<&'a Moment> {
+    let least = walked.iter().map(other).min().unwrap_or(0);
+    let found = |moment: &&Moment| {
+        let missing = known_at(moment.seconds, growth).saturating_sub(allocated(moment));
+        let larger = other(moment).saturating_sub(least);
+        missing <= limit::RISE_BYTES || larger < missing / 2
     };
-    let known = growth.timeline.last().map_or(0, |it| it.live_bytes);
-    let missing = known.saturating_sub(allocated(last));
-    let grown = other(last).saturating_sub(other(first));
-    missing > limit::RISE_BYTES && grown >= missing / 2
+    walked.iter().filter(found).collect()
+}
+
+/// What the ledger knew to be live then, at least.
+fn known_at(seconds: f64, growth: &Growth) -> u64 {
+    let moments = &growth.timeline;
+    let behind = moments.partition_point(|it| it.seconds < seconds);
+    let around = moments.iter().skip(behind.saturating_sub(1)).take(2);
+    around.map(|it| it.live_bytes).min().unwrap_or(0)
 }
 
 fn allocated(moment: &Moment) -> u64 {
@@ -66,12 +75,15 @@ pub fn series(report: &Report, process: &Process) -> BTreeMap<PlaceName, Series>
     let growth = report.growth.iter().find(|it| it.process == process.id);
     let mut heaps = report.heap.iter().flat_map(|heap| &heap.processes);
     let heap = heaps.find(|heap| heap.process == process.id);
-    let walked = heap.map(|heap| heap.timeline.as_slice());
+    let walked = heap.map_or(&[][..], |heap| heap.timeline.as_slice());
+    let walked = match growth {
+        Some(growth) => those_that_found(walked, growth),
+        None => walked.iter().collect(),
+    };
     // What was seen once tells nothing of time.
-    let is_told_by = |it: &&[Moment], growth| is_throughout(it, growth) && !misses_heap(it, growth);
-    let walked = walked.filter(|it| growth.is_none_or(|growth| is_told_by(it, growth)));
-    let walked = walked.unwrap_or_default();
-    for moment in walked {
+    let is_throughout = growth.is_none_or(|growth| is_throughout(&walked, growth));
+    let walked = if is_throughout { walked } else { Vec::new() };
+    for moment in &walked {
         let split = &moment.split;
         add(PlaceName::AllocatorLive, moment.seconds, allocated(moment));
         add(PlaceName::Retained, moment.seconds, split.retained_bytes);

@@ -1,5 +1,7 @@
 //! Closer looks: at whom, when, and what becomes of what they say.
 
+mod spent;
+
 use std::{
     fs,
     os::unix::fs::DirBuilderExt as _,
@@ -14,7 +16,7 @@ use super::{
     summary::Summary,
 };
 use crate::{
-    analyze::host::{Ledger, Quantity, thresholds as limit},
+    analyze::host::{Quantity, thresholds as limit},
     collect::clock::Moment,
     model::{
         host::{CloserLook, Event, Happening, LineId, LookId},
@@ -23,6 +25,7 @@ use crate::{
     },
     store::history::History,
 };
+use spent::Spent;
 
 /// Where recordings are made, within the history's directory.
 const INCOMING: &str = "incoming";
@@ -35,7 +38,7 @@ const RECORDING: &str = "recording.memtrace";
 pub struct Closer {
     directory: PathBuf,
     running: Option<Look>,
-    ledger: Ledger,
+    spent: Spent,
     fixed_seconds: f64,
 }
 
@@ -60,12 +63,12 @@ pub struct Happened {
 }
 
 impl Closer {
-    /// None is under way.
-    pub fn new(directory: &Path) -> Self {
+    /// None is under way; what looks of a daemon before took within the hour counts.
+    pub fn new(directory: &Path, now: Now) -> Self {
         Self {
             directory: directory.join(INCOMING),
             running: None,
-            ledger: Ledger::default(),
+            spent: Spent::load(directory, now),
             fixed_seconds: FIXED_SECONDS,
         }
     }
@@ -104,7 +107,7 @@ impl Closer {
     /// What the probes of the last hour took, of one processor.
     #[must_use]
     pub fn probes_share(&self, now: Now) -> f64 {
-        self.ledger.spent(now.seconds()) / limit::LEDGER_SECONDS
+        self.spent.ledger().spent(now.seconds()) / limit::LEDGER_SECONDS
     }
 
     fn begin(&mut self, settings: &Settings, lines: &mut Lines, now: Now, happened: &mut Happened) {
@@ -130,10 +133,8 @@ impl Closer {
             line.judged.window_ms
         };
         let window = window_ms as f64 / 1000.0;
-        let Some(share) = self
-            .ledger
-            .share(seconds, settings.budget, window, self.fixed_seconds)
-        else {
+        let ledger = self.spent.ledger();
+        let Some(share) = ledger.share(seconds, settings.budget, window, self.fixed_seconds) else {
             return;
         };
         let order = Order {
@@ -143,6 +144,8 @@ impl Closer {
             mappings: !is_first,
         };
         line.judged.window_ms = window_ms;
+        let most = share * window + self.fixed_seconds;
+        unkept(self.spent.reserve(now, most), happened);
         let id = look_id(line.pid);
         let reason = reason(line);
         match self.start(&order, &id) {
@@ -164,6 +167,7 @@ impl Closer {
                 });
             }
             Err(error) => {
+                unkept(self.spent.book(now, 0.0), happened);
                 line.judged.not_before = seconds + limit::PAUSE_MS as f64 / 1000.0;
                 happened
                     .losses
@@ -195,7 +199,7 @@ impl Closer {
                 .map_err(|error| format!("what it found cannot be read: {error}")),
         };
         let probes = summary.as_ref().map_or(0.0, |it| it.probe_seconds);
-        self.ledger.book(now.seconds(), ended.seconds + probes);
+        unkept(self.spent.book(now, ended.seconds + probes), happened);
         self.fixed_seconds = f64::midpoint(self.fixed_seconds, ended.seconds);
         let mut told = None;
         let said = match &summary {
@@ -243,6 +247,14 @@ impl Closer {
     }
 }
 
+/// Tells that what was spent could not be written down.
+fn unkept(written: std::io::Result<()>, happened: &mut Happened) {
+    if let Err(error) = written {
+        let loss = format!("costs of closer looks that could not be written down: {error}");
+        happened.losses.push(loss);
+    }
+}
+
 /// How much it hurts, bytes a second; 0: nothing is to be looked at.
 fn urgency(line: &Line) -> f64 {
     /// What stands in queues is worth as much as if it had come within a minute.
@@ -282,6 +294,23 @@ fn reason(line: &Line) -> String {
             (line.judged.from_history.first()).map_or_else(String::new, |it| it.summary.clone())
         }
     }
+}
+
+/// Takes up what a look of a daemon before has told, the oldest first.
+pub fn remember(line: &mut Line, look: CloserLook, now: Now) {
+    let ago_ns = now
+        .utc_ms
+        .saturating_sub(look.end_ms)
+        .saturating_mul(1_000_000);
+    let then = Now {
+        boot_ns: now.boot_ns.saturating_sub(ago_ns),
+        utc_ms: look.end_ms,
+    };
+    if line.judged.window_ms == 0 {
+        line.judged.window_ms = look.end_ms.saturating_sub(look.start_ms);
+    }
+    judge(line, Ok(look.verdicts), then);
+    line.judged.looks.insert(0, look.id);
 }
 
 /// What is made of a look that has ended, and when the next may be.

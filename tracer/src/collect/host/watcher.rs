@@ -118,7 +118,7 @@ impl Watcher {
             SocketWatch::none()
         });
         let mut watcher = Self {
-            closer: Closer::new(&settings.directory),
+            closer: Closer::new(&settings.directory, began),
             settings,
             history,
             shown,

@@ -17,30 +17,13 @@ fn page_of(report: &Report) -> String {
     String::from_utf8(page).unwrap()
 }
 
-/// What no page may hold: markup that is not its own, what moves a cursor or hides, an
-/// address to fetch from, a frame with its rights.
+/// Nothing of a target's can do anything, and nothing is fetched.
 fn assert_harmless(page: &str) {
-    for wrong in [
-        "<img",
-        "<object",
-        "<embed",
-        "<link",
-        "<base",
-        "src=\"",
-        "@import",
-        "javascript:",
-        "allow-same-origin",
-    ] {
-        assert!(!page.contains(wrong), "{wrong}");
-    }
+    sample::assert_harmless(page);
+    assert!(!page.contains("src=\""));
     let count = |what: &str| page.matches(what).count();
-    assert_eq!(count("<script"), count("</script>"));
-    assert_eq!(count("<iframe"), count("'></iframe>"));
     // Inferno's ground.
     assert_eq!(count("url("), count("url(#background)"));
-    let control = |c: char| c.is_control() && c != '\n';
-    assert!(!page.contains(control) && !page.contains(['\u{202e}', '\u{200b}']));
-    assert!(page.ends_with("</html>"));
     assert!(page.contains("default-src 'none'") || page.contains("default-src &#39;none&#39;"));
 }
 

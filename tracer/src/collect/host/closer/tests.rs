@@ -57,6 +57,36 @@ fn pauses_grow() {
     assert_eq!(line.judged.verdicts.first().unwrap().kind, Kind::Healthy);
 }
 
+/// Who was judged before a daemon began is let alone by it for as long as by the one before,
+/// and what could not be told is looked at for longer than then.
+#[test]
+fn pauses_outlive_a_daemon() {
+    let now = Now {
+        boot_ns: 7200 * 1_000_000_000,
+        utc_ms: 1_700_000_000_000,
+    };
+    let look = |minutes_ago: u64, kind| CloserLook {
+        id: look_id(2),
+        line: LineId(1),
+        pid: 2,
+        name: String::new(),
+        start_ms: now.utc_ms - minutes_ago * 60_000 - 60_000,
+        end_ms: now.utc_ms - minutes_ago * 60_000,
+        reason: String::new(),
+        level: crate::model::Level::Sampled,
+        verdicts: of(kind).unwrap(),
+        cost: 0.0,
+    };
+    let mut judged = Line::new(LineId(1), Identity::default(), 2, 3);
+    remember(&mut judged, look(90, Kind::NotEnoughData), now);
+    assert_eq!(judged.judged.window_ms, 120_000);
+    remember(&mut judged, look(60, Kind::Leak), now);
+    let paused = judged.judged.not_before - now.seconds();
+    assert_eq!(paused, (limit::PAUSE_MS_MAX / 1000) as f64 - 3600.0);
+    assert_eq!(judged.judged.verdicts.first().unwrap().kind, Kind::Leak);
+    assert_eq!(judged.judged.looks.len(), 2);
+}
+
 /// A look's name has only what is safe in a path.
 #[test]
 fn names_are_safe() {

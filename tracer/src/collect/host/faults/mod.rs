@@ -33,7 +33,7 @@ use self::{
     samples::{Program, Sample},
     stacks::Stacks,
 };
-use super::super::{CollectError, javascript::Javascript, machine::processors, tables::Tables};
+use super::super::{CollectError, javascript::Javascript, machine, tables::Tables};
 use crate::{
     model::Frame,
     probe::{FaultLimits, Kernel, KernelTypes, count_of},
@@ -109,7 +109,8 @@ impl Faults {
     /// # Errors
     /// [`CollectError::Probe`] where the kernel does not allow it.
     pub fn start(types: &KernelTypes, limits: FaultLimits) -> Result<Self, CollectError> {
-        raise_file_limit();
+        // Mapped files are held open, as they may be gone when names are asked for.
+        machine::raise_open_files();
         let mut kernel = Kernel::load_faults(types, &limits)?;
         let ring = kernel.take_faults()?;
         let control = Control {
@@ -154,7 +155,7 @@ impl Faults {
         let programs = samples.iter().map(|sample| sample.program);
         self.processes.begin(programs);
         self.hold_on_to_large(&samples);
-        let weights = self.pages.weigh(&samples, processors().into());
+        let weights = self.pages.weigh(&samples, machine::processors().into());
         let mut sums: HashMap<(Program, u64), Taken> = HashMap::new();
         self.grown.values_mut().for_each(|bytes| *bytes /= 2);
         for (sample, [bytes, file_bytes]) in samples.iter().zip(weights) {
@@ -301,13 +302,4 @@ impl Faults {
         } = self;
         stacks.frames(stack, processes, javascript, worker, until)
     }
-}
-
-/// Mapped files are held open, as they may be gone when names are asked for.
-fn raise_file_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // Else fewer have names.
-    let _ = setrlimit(Resource::Nofile, limit);
 }

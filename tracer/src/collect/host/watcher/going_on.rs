@@ -2,7 +2,7 @@
 
 use super::Watcher;
 use crate::{
-    collect::host::line::Now,
+    collect::host::{closer::remember, line::Now},
     model::host::{Event, Happening, Interval},
     store::history::{History, HistoryError},
 };
@@ -33,13 +33,10 @@ impl Watcher {
                 },
             });
         }
-        for look in self.history.looks().unwrap_or_default() {
+        // They come newest first.
+        for look in self.history.looks().unwrap_or_default().into_iter().rev() {
             if let Some(line) = self.lines.get_mut(look.line) {
-                if line.judged.looks.is_empty() {
-                    line.judged.verdicts = look.verdicts;
-                    line.judged.at_ms = Some(look.end_ms);
-                }
-                line.judged.looks.push(look.id);
+                remember(line, look, now);
             }
         }
     }

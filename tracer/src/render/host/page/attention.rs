@@ -66,7 +66,7 @@ fn card(view: &View, line: &LineView) -> Markup {
 }
 
 fn waiting(line: &LineView) -> String {
-    let rate = shapes::per_time(line.bytes_per_second);
+    let rate = words::growth_per_time(line.bytes_per_second);
     match line.state {
         State::Looking => {
             format!("Its troughs rise by {rate}. It is being traced: a verdict is due in minutes.")

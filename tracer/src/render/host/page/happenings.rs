@@ -1,10 +1,10 @@
-//! What happened, in sentences.
+//! What happened.
 
 use maud::{Markup, html};
 
 use super::shapes;
 use crate::model::host::{Event, Happening, LineId, View};
-use crate::render::{names, words};
+use crate::render::host::happened::sentence;
 
 /// Of the view's, the newest.
 const EVENTS: usize = 40;
@@ -60,49 +60,6 @@ fn of(view: &View, line: LineId) -> String {
     match view.lines.iter().find(|it| it.line == line) {
         Some(line) => shapes::who(line),
         None => "a program that is gone".to_owned(),
-    }
-}
-
-/// What happened, without whom.
-pub fn sentence(what: &Happening) -> String {
-    match what {
-        Happening::Restarted {
-            old_pid,
-            new_pid,
-            resident_bytes,
-        } => format!(
-            "restarted: {old_pid}, last seen with {}, is now {new_pid}",
-            words::bytes(*resident_bytes)
-        ),
-        Happening::OutOfMemory {
-            pid,
-            name,
-            resident_bytes,
-        } => format!(
-            "killed for want of memory: {} ({pid}), with {} resident",
-            shapes::name(name),
-            words::bytes(*resident_bytes)
-        ),
-        Happening::Spike {
-            peak_bytes,
-            usual_bytes,
-        } => format!(
-            "spike to {}, usually {}",
-            words::bytes(*peak_bytes),
-            words::bytes(*usual_bytes)
-        ),
-        Happening::Grows { bytes_per_second } => {
-            format!("grows by {}", shapes::per_time(*bytes_per_second))
-        }
-        Happening::LookBegan => "a closer look began".to_owned(),
-        Happening::LookEnded { summary, .. } => {
-            format!("closer look: {}", names::sanitize(summary))
-        }
-        Happening::Gap { ms, why } => format!(
-            "nothing is known of {}: {}",
-            words::seconds(*ms as f64 / 1000.0),
-            names::sanitize(why)
-        ),
     }
 }
 

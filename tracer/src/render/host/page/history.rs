@@ -1,10 +1,11 @@
 //! A program's places over time, from the history, as the timeline of `report.html` draws them.
 
-use super::{happenings, past::parts, range::Range};
+use super::{past::parts, range::Range};
 use crate::model::{
     host::{Event, Gauge, Interval, LineId, LineInterval},
     verdict::PlaceName,
 };
+use crate::render::host::happened::sentence;
 use crate::render::{
     html::{
         events,
@@ -177,7 +178,7 @@ fn marks(intervals: &[Interval], line: LineId, range: Range) -> Vec<events::Even
     let skipped = all.len().saturating_sub(MARKS);
     let marks = all.into_iter().skip(skipped).map(|it| events::Event {
         seconds: it.at_ms.saturating_sub(range.from_ms) as f64 / 1000.0,
-        text: happenings::sentence(&it.what),
+        text: sentence(&it.what),
     });
     marks.collect()
 }

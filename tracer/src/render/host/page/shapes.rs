@@ -129,19 +129,9 @@ pub fn sockets(line: &LineView) -> u64 {
 pub fn rate(bytes_per_second: f64) -> Markup {
     html! {
         @if bytes_per_second.is_finite() && bytes_per_second.abs() >= 1.0 {
-            data value=(bytes_per_second) title=(format!("{bytes_per_second:.0} bytes per second")) { (per_time(bytes_per_second)) }
+            data value=(bytes_per_second) title=(format!("{bytes_per_second:.0} bytes per second")) { (words::growth_per_time(bytes_per_second)) }
         }
     }
-}
-
-/// Slow growth reads better by the hour.
-pub fn per_time(bytes_per_second: f64) -> String {
-    const SLOW: f64 = 10.0 * 1024.0;
-    if bytes_per_second.abs() >= SLOW {
-        return words::growth_per_second(bytes_per_second);
-    }
-    let hourly = (bytes_per_second * 3600.0).clamp(-1e18, 1e18);
-    format!("{}/h", words::growth(hourly as i64))
 }
 
 /// A moment for people, exact for machines.

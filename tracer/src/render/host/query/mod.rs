@@ -1,7 +1,6 @@
 //! What `memtrace host query` prints: a table of what grew, CSV, JSON, stacks.
 
 mod csv;
-mod happened;
 mod stacks;
 mod table;
 #[cfg(test)]

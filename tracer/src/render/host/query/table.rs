@@ -2,8 +2,9 @@
 
 use crate::{
     analyze::past::{Line, Past},
-    model::utc,
+    model::{host::Event, utc},
     render::{
+        host::happened::sentence,
         layout::{Ink, cut_end, ink, wrap},
         names,
         table::Table,
@@ -11,8 +12,6 @@ use crate::{
         words,
     },
 };
-
-use super::happened::sentence;
 
 /// Programs whose stacks are shown, and of each how many, with so many frames.
 const PROGRAMS: usize = 3;
@@ -144,8 +143,18 @@ fn events(past: &Past, columns: usize) -> Vec<String> {
         lines.push(format!("  … {earlier} (--format json has all)"));
     }
     for event in past.events.iter().skip(before) {
-        lines.extend(wrap(&sentence(event, past), "  ", columns));
+        lines.extend(wrap(&told(event, past), "  ", columns));
     }
     lines.push(String::new());
     lines
+}
+
+/// What happened, when, and to whom.
+fn told(event: &Event, past: &Past) -> String {
+    let when = words::utc(&utc::rfc3339(event.at_ms));
+    let line = event.line.and_then(|line| past.lines.get(&line));
+    let who = line.map_or_else(String::new, |it| {
+        format!("{}: ", names::command(&it.name, it.pid))
+    });
+    format!("{when}  {who}{}", sentence(&event.what))
 }

@@ -73,9 +73,9 @@ fn shows_what_grew() {
              ~2.9 KiB  fill < main\n\
          \n\
          what happened:\n  \
-           2026-11-18 11:00:00 UTC  node (7): its troughs rise, +1.0 KiB/s\n  \
-           2026-11-18 11:00:10 UTC  node (7): its troughs rise, +1.0 KiB/s\n  \
-           2026-11-18 11:00:20 UTC  node (7): its troughs rise, +1.0 KiB/s\n\
+           2026-11-18 11:00:00 UTC  node (7): grows: +3.5 MiB/h\n  \
+           2026-11-18 11:00:10 UTC  node (7): grows: +3.5 MiB/h\n  \
+           2026-11-18 11:00:20 UTC  node (7): grows: +3.5 MiB/h\n\
          \n\
          not seen or kept: samples: 4\n"
     );
