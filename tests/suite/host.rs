@@ -7,6 +7,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpStream,
     os::unix::process::CommandExt as _,
+    path::Path,
     process::{ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     time::{Duration, Instant},
@@ -24,14 +25,14 @@ use tracer::model::{
 };
 
 /// A node program of ours.
-struct Watched {
-    process: Process,
+pub struct Watched {
+    pub process: Process,
     input: ChildStdin,
     port: u16,
 }
 
 impl Watched {
-    fn start(name: &str, role: &str) -> Self {
+    pub fn start(name: &str, role: &str) -> Self {
         let script = programs_dir().join("javascript/watched.js");
         let mut command = Command::new("node");
         command
@@ -55,30 +56,40 @@ impl Watched {
         }
     }
 
-    fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 }
 
 /// A daemon, and what it says.
-struct Daemon {
-    process: Process,
+pub struct Daemon {
+    pub process: Process,
     views: Receiver<View>,
-    _directory: TempDir,
+    _directory: Option<TempDir>,
 }
 
 impl Daemon {
     /// Looks each second, and closer for ten, at programs of these names.
     fn start(looks_at: &[&str]) -> Self {
         let directory = TempDir::new().unwrap();
+        let mut arguments = vec!["--every", "1s", "--look-for", "10s", "--budget", "100%"];
+        for name in looks_at {
+            arguments.extend(["--looks-at", name]);
+        }
+        let daemon = Self::begin(directory.path(), &arguments);
+        Self {
+            _directory: Some(directory),
+            ..daemon
+        }
+    }
+
+    /// With its history there.
+    pub fn begin(directory: &Path, arguments: &[&str]) -> Self {
         let mut command = memtrace();
         command
-            .args(["host", "--say", "--no-server", "--every", "1s"])
-            .args(["--look-for", "10s", "--budget", "100%", "--directory"])
-            .arg(directory.path().join("history"));
-        for name in looks_at {
-            command.args(["--looks-at", name]);
-        }
+            .args(["host", "--say", "--no-server", "--directory"])
+            .arg(directory.join("history"))
+            .args(arguments);
         let mut process = Process::start(command.stdout(Stdio::piped()));
         let output = process.child().stdout.take().unwrap();
         let (sender, views) = channel();
@@ -93,12 +104,12 @@ impl Daemon {
         Self {
             process,
             views,
-            _directory: directory,
+            _directory: None,
         }
     }
 
     /// The first view of which that is so.
-    fn view(&self, what: &str, mut is_so: impl FnMut(&View) -> bool) -> View {
+    pub fn view(&self, what: &str, mut is_so: impl FnMut(&View) -> bool) -> View {
         let start = Instant::now();
         let mut last = View::default();
         while start.elapsed() < *DEADLINE * 2 {
@@ -137,7 +148,7 @@ impl Daemon {
                 return false;
             };
             let pid = pid.parse().unwrap();
-            let is_there = std::path::Path::new(&format!("/proc/{pid}/fdinfo")).exists();
+            let is_there = Path::new(&format!("/proc/{pid}/fdinfo")).exists();
             found = match is_there {
                 true => (pid, bpf_objects(pid)),
                 false => return false,
@@ -148,7 +159,7 @@ impl Daemon {
     }
 }
 
-fn line(view: &View, pid: u32) -> Option<&LineView> {
+pub fn line(view: &View, pid: u32) -> Option<&LineView> {
     view.lines.iter().find(|it| it.pid == pid)
 }
 
@@ -219,7 +230,7 @@ fn three_of_seven_are_named() {
     stops_at_once(daemon);
 }
 
-fn stops_at_once(mut daemon: Daemon) {
+pub fn stops_at_once(mut daemon: Daemon) {
     let asked = Instant::now();
     daemon.process.signal(Signal::TERM);
     assert!(daemon.process.wait().success());
@@ -247,7 +258,7 @@ fn a_killed_daemon_leaves_nothing() {
     daemon.process.signal(Signal::KILL);
     daemon.process.wait();
     wait_until("the closer look is gone", || {
-        !std::path::Path::new(&format!("/proc/{child}/maps")).exists()
+        !Path::new(&format!("/proc/{child}/maps")).exists()
             || std::fs::read(format!("/proc/{child}/maps")).is_ok_and(|it| it.is_empty())
     });
     let nothing = BpfObjects::default();

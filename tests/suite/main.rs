@@ -20,6 +20,7 @@ mod history;
 mod host;
 mod host_fleet;
 mod host_http;
+mod host_life;
 mod host_page;
 mod hostile;
 mod javascript;

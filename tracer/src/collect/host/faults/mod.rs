@@ -91,8 +91,6 @@ pub struct Faults {
     control: Control,
     begun: Instant,
     turn: u64,
-    /// Asked for, by pid and start.
-    preferred: BTreeSet<(u32, u64)>,
     /// How much a process grew of late: halved each time that samples are taken.
     grown: HashMap<Program, u64>,
     /// Samples that were not taken in.
@@ -134,7 +132,6 @@ impl Faults {
             control,
             begun: Instant::now(),
             turn: 0,
-            preferred: BTreeSet::new(),
             grown: HashMap::new(),
             unread: 0,
             without_table: 0,
@@ -208,13 +205,6 @@ impl Faults {
         samples
     }
 
-    /// Has these processes' stacks walked by unwind tables (pid, and start as
-    /// [`Taken::start_time`] has it), whether they grow or not. Those that were asked
-    /// for before and are not among them are no more.
-    pub fn prefer(&mut self, processes: impl IntoIterator<Item = (u32, u64)>) {
-        self.preferred = processes.into_iter().take(PLACED_MAX).collect();
-    }
-
     /// Gives tables to those that shall have some, and takes them from others.
     fn place(&mut self) -> Result<(), CollectError> {
         for program in self.processes.ended() {
@@ -258,30 +248,19 @@ impl Faults {
         Ok(std::mem::replace(met, *untold) != *untold)
     }
 
-    /// Who shall have tables: whoever was asked for and has been sampled, who has some
-    /// and still grows a little, who has grown.
+    /// Who shall have tables: who has some and still grows a little, who has grown.
     fn wanted(&self) -> Vec<Program> {
-        let is_preferred = |program: &Program| {
-            self.preferred
-                .contains(&(program.pid, program.start_tick()))
-        };
         let placed = self.processes.placed();
-        let mut wanted: Vec<(bool, u64, Program)> = (self.grown.iter())
-            .map(|(program, bytes)| (is_preferred(program), *bytes, *program))
-            .chain(
-                placed
-                    .iter()
-                    .map(|program| (is_preferred(program), 0, *program)),
-            )
-            .filter(|(preferred, bytes, program)| {
-                *preferred || *bytes >= GROWN_BYTES || placed.contains(program)
-            })
+        let mut wanted: Vec<(u64, Program)> = (self.grown.iter())
+            .map(|(program, bytes)| (*bytes, *program))
+            .chain(placed.iter().map(|program| (0, *program)))
+            .filter(|(bytes, program)| *bytes >= GROWN_BYTES || placed.contains(program))
             .collect();
         wanted.sort_unstable_by(|a, b| b.cmp(a));
         let mut seen = BTreeSet::new();
-        wanted.retain(|(_, _, program)| seen.insert(*program));
+        wanted.retain(|(_, program)| seen.insert(*program));
         wanted.truncate(PLACED_MAX.min(self.limits.processes as usize));
-        wanted.into_iter().map(|(_, _, program)| program).collect()
+        wanted.into_iter().map(|(_, program)| program).collect()
     }
 
     /// The frames of a stack, innermost first, named when they are first asked for;
