@@ -26,7 +26,7 @@ pub struct Options {
 }
 
 /// Before and after it, the server is alone for so long.
-const ALONE: Duration = Duration::from_secs(120);
+const ALONE: Duration = Duration::from_secs(90);
 /// The daemon is killed when that part of the time is over, besides in the midst of its looks.
 const KILLS: [f64; 4] = [0.3, 0.5, 0.7, 0.9];
 /// A look is disturbed when it has been under way for so long.
@@ -40,7 +40,9 @@ struct Seen {
     map_bytes: f64,
     /// Unix ms.
     killed_ms: Vec<u64>,
-    looks_disturbed: usize,
+    /// A look has lost its target, and a daemon was killed in its midst.
+    look_lost_target: bool,
+    look_lost_daemon: bool,
 }
 
 pub fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
@@ -57,11 +59,12 @@ pub fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     let kept = Kept::read(&bench.memtrace, &directory.join("history"), from_ms)?;
     let seconds = (until - from).as_secs_f64();
     println!(
-        "memtrace host for {:.0} minutes, killed {} times ({} times a look was under way); its worker killed {} times",
+        "memtrace host for {:.0} minutes, killed {} times (in the midst of a look: {}); the worker that leaks {} times (in the midst of a look: {})",
         seconds / 60.0,
         seen.killed_ms.len(),
-        seen.looks_disturbed,
-        programs.kills
+        seen.look_lost_daemon,
+        programs.kills,
+        seen.look_lost_target,
     );
     println!(
         "it took {:.2}% of a core, at most {:.0} MB resident and {:.0} MB of maps; closer looks {:.2}% of a core",
@@ -101,20 +104,20 @@ fn watch(
         let (resident, maps) = daemon.memory_bytes()?;
         seen.resident_bytes = seen.resident_bytes.max(resident);
         seen.map_bytes = seen.map_bytes.max(maps);
-        look_since = match looks_at(directory, programs.worker()) {
-            true => look_since.or_else(|| Some(Instant::now())),
-            false => None,
-        };
-        // The first look loses its target, the second its daemon; the others are left in peace.
+        let target = looked_at(directory);
+        look_since = target.and(look_since.or_else(|| Some(Instant::now())));
+        // One look loses its target, one its daemon; the others are left in peace.
         let is_into = look_since.is_some_and(|it| it.elapsed() >= INTO_LOOK);
-        if is_into && seen.looks_disturbed == 0 {
-            seen.looks_disturbed += 1;
+        let mut is_cut = false;
+        if is_into && target == Some(programs.worker()) && !seen.look_lost_target {
+            seen.look_lost_target = true;
             programs.kill_worker()?;
+        } else if is_into && !seen.look_lost_daemon {
+            seen.look_lost_daemon = true;
+            is_cut = true;
         }
-        let is_cut = is_into && seen.looks_disturbed == 1 && look_since.is_some();
         let is_due = kills.next_if(|at| started.elapsed() >= *at).is_some();
         if is_due || is_cut {
-            seen.looks_disturbed += usize::from(is_cut);
             look_since = None;
             seen.killed_ms.push(now_ms()?);
             daemon.kill()?;
@@ -127,12 +130,12 @@ fn watch(
     Ok(seen)
 }
 
-/// Whether a closer look at that process is under way.
-fn looks_at(directory: &Path, pid: u32) -> bool {
+/// At whom a closer look is under way.
+fn looked_at(directory: &Path) -> Option<u32> {
     let under_way = std::fs::read_dir(directory.join("history/incoming"));
-    let of_it = format!("-{pid}");
-    let mut names = under_way.into_iter().flatten().flatten();
-    names.any(|it| it.file_name().to_string_lossy().ends_with(&of_it))
+    let name = under_way.ok()?.flatten().next()?.file_name();
+    let (_, pid) = name.to_str()?.rsplit_once('-')?;
+    pid.parse().ok()
 }
 
 fn tend_for(programs: &mut Programs, time: Duration) -> anyhow::Result<()> {

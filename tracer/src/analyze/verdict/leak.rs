@@ -81,6 +81,9 @@ fn steady<'a>(facts: &Facts<'a>, has_stalled: bool) -> Vec<Grown<'a>> {
         has_stalled || is_measured || frees_little || it.is_level() || goes_on
     };
     steady.retain(|it| !is_garbage(it) && grows(it));
+    if !has_stalled && is_over(facts, facts.growth_part(sum(&steady))) {
+        steady.clear();
+    }
     steady
 }
 
@@ -184,6 +187,23 @@ fn is_steady(site: &SiteGrowth, survival: &Survival) -> bool {
 fn is_rising(site: &SiteGrowth) -> bool {
     let sure = site.bytes_per_second / site.error_bytes_per_second.max(1.0);
     site.last_trough_bytes > site.middle_trough_bytes && sure > limit::SURE
+}
+
+/// Whether all live blocks together stood still in the second half of the time: where one site
+/// grows by what another gives back, as while threads warm up one after another, nothing leaks.
+fn is_over(facts: &Facts<'_>, bytes: u64) -> bool {
+    let moments = &facts.growth.timeline;
+    let (Some(first), Some(last)) = (moments.first(), moments.last()) else {
+        return false;
+    };
+    let middle = f64::midpoint(first.seconds, last.seconds);
+    let late = moments.iter().filter(|it| it.seconds >= middle);
+    let late = late.map(|it| it.live_bytes);
+    let (Some(least), Some(most)) = (late.clone().min(), late.max()) else {
+        return false;
+    };
+    // A leak puts half of its bytes there.
+    ((most - least) as f64) < limit::LEVEL_PART * bytes as f64 / 2.0
 }
 
 /// Whether it still rose in the last third: a cache that is full changes its entries, and

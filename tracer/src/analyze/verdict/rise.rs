@@ -53,12 +53,22 @@ pub fn risen(facts: &Facts<'_>, leaked: u64) -> Vec<(Rising, u64)> {
             .collect();
         other = other.saturating_sub(grown(&live, facts.seconds).max(leaked));
     }
+    // The resident set is looked at more often than what it is made of: what rises while the whole
+    // does not was caught now at the foot of a tooth, now at its top.
+    let resident: Vec<(f64, u64)> = (facts.growth.timeline.iter())
+        .map(|it| {
+            let bytes = it.anonymous_bytes.saturating_add(it.swapped_bytes);
+            (it.seconds, bytes)
+        })
+        .collect();
+    let anonymous = grown(&resident, facts.seconds);
+    let is_of_whole = |rise: u64| anonymous >= rise / 2;
     let mut risen = Vec::new();
     // V8's own pages are known from more looks.
     let javascript = facts.javascript_series();
     if let Some(series) = &javascript {
         let rise = grown(series, facts.seconds);
-        if rise >= enough && is_steady(series) {
+        if rise >= enough && is_steady(series) && is_of_whole(rise) {
             risen.push((Rising::JavascriptHeap, rise));
         }
         other = other.saturating_sub(rise);
@@ -67,15 +77,11 @@ pub fn risen(facts: &Facts<'_>, leaked: u64) -> Vec<(Rising, u64)> {
         true => Rising::JavascriptHeap,
         false => Rising::Place(PlaceName::OtherAnonymous),
     };
-    let resident: Vec<(f64, u64)> = (facts.growth.timeline.iter())
-        .map(|it| (it.seconds, it.anonymous_bytes))
-        .collect();
-    let anonymous = grown(&resident, facts.seconds);
     // A collected heap has teeth, and may come to its height by one of them.
     let has_teeth = facts.growth.runtime.is_some();
-    // The resident set is looked at more often than what it is made of.
     let came_at_once = is_step(series) || (other >= anonymous / 2 && is_step(&resident));
-    if other >= enough && is_steady(series) && (has_teeth || !came_at_once) {
+    let is_gradual = is_steady(series) && (has_teeth || !came_at_once);
+    if other >= enough && is_gradual && is_of_whole(other) {
         risen.push((what, other));
     }
     for place in [PlaceName::Files, PlaceName::Shared] {

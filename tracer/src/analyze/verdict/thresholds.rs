@@ -32,6 +32,9 @@ pub const SURE_LINE: f64 = 15.0;
 /// What the last third of the window adds, of what each of the others did: a cache that
 /// is full adds nothing, a leak that slows down something.
 pub const GOES_ON: f64 = 0.1;
+/// Within the second half of the window all live blocks together move by less than this part of
+/// what a leak would add there: nothing grows any more.
+pub const LEVEL_PART: f64 = 0.25;
 /// Freed of what a site allocated, of what is live of it: a cache that is full frees as it
 /// allocates. What frees less, and has as much of the youngest age as of each other, grows.
 pub const KEEPS: f64 = 0.1;

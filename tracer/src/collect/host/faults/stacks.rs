@@ -15,6 +15,8 @@ use crate::{
     symbolize::FileWorker,
 };
 
+/// The file worker may hold so much while names are looked up; what it read goes with it.
+const WORKER_BYTES: u64 = 64 << 20;
 /// Stacks that are kept, of 1 KiB and their frames.
 const STACKS_MAX: usize = 4096;
 /// Names that are kept until all are forgotten: a busy host has some thousand.
@@ -97,6 +99,7 @@ impl Stacks {
                     self.named += stack.words.len();
                     let (pid, perf_map) = (stack.program.pid, process.perf_map.as_ref());
                     names.look_up(places.iter(), Some(pid), perf_map, worker);
+                    worker.rest_above(WORKER_BYTES);
                 }
                 names.frames(&places)
             }
