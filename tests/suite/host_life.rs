@@ -162,15 +162,19 @@ fn a_kill_for_want_of_memory_is_told() {
     let pid = program.pid();
     daemon.view("it", |view| line(view, pid).is_some());
     little.take(pid);
-    let view = daemon.view("a kill", |view| {
-        let is_it = |it: &Happening| matches!(it, Happening::OutOfMemory { pid: killed, .. } if *killed == pid);
-        view.events.iter().any(|it| is_it(&it.what))
+    let mut event = None;
+    daemon.view("a kill", |view| {
+        event = view.events.iter().find_map(|it| match &it.what {
+            Happening::OutOfMemory {
+                pid: killed,
+                resident_bytes,
+                ..
+            } if *killed == pid => Some((it.line, *resident_bytes)),
+            _ => None,
+        });
+        event.is_some()
     });
     assert!(!program.process.wait().success());
-    let event = view.events.iter().find_map(|it| match &it.what {
-        Happening::OutOfMemory { resident_bytes, .. } => Some((it.line, *resident_bytes)),
-        _ => None,
-    });
     let (told, resident) = event.unwrap();
     // What it had before it came into the group does not count there.
     assert!(resident > 48 << 20 && resident < 300 << 20, "{resident}");

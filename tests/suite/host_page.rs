@@ -1,6 +1,12 @@
 //! The page of `memtrace host` in a browser, over a host that is made up.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        mpsc::{RecvTimeoutError, channel},
+    },
+    time::Duration,
+};
 
 use serde_json::Value;
 use tests::{
@@ -183,11 +189,19 @@ fn host_page_renews_itself() {
     wait_until("the first window is forgotten", || {
         sender.receiver_count() == before
     });
+    let (seen_all, is_over) = channel::<()>();
     let teller = std::thread::spawn(move || {
         wait_until("the page listens", || sender.receiver_count() > before);
-        let mut view = host_view(sender.borrow().at_ms + 10_000);
-        view.lines.truncate(1);
-        sender.send(Arc::new(view)).unwrap();
+        // Again and again: the first may come before the page is looked at below.
+        loop {
+            let mut view = host_view(sender.borrow().at_ms + 10_000);
+            view.lines.truncate(1);
+            sender.send(Arc::new(view)).unwrap();
+            let timeout = is_over.recv_timeout(Duration::from_millis(500));
+            if timeout != Err(RecvTimeoutError::Timeout) {
+                break;
+            }
+        }
     });
     let expression = r##"new Promise((done) => {
         document.querySelector("#attention details").open = true;
@@ -202,6 +216,7 @@ fn host_page_renews_itself() {
         new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
     })"##;
     let seen = browser.open_address(&format!("{base}/"), DESK, expression);
+    drop(seen_all);
     teller.join().unwrap();
     assert!(seen.errors.is_empty(), "{:?}", seen.errors);
     let value = &seen.value;

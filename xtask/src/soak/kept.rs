@@ -46,8 +46,8 @@ impl Kept {
         for entry in std::fs::read_dir(history)? {
             let path = entry?.path();
             if path.extension().is_some_and(|it| it == "look") {
-                let kept: Value = serde_json::from_slice(&std::fs::read(path)?)?;
-                looks.push(kept);
+                let mut kept: Value = serde_json::from_slice(&std::fs::read(path)?)?;
+                looks.push(kept["look"].take());
             }
         }
         Ok(Self { intervals, looks })

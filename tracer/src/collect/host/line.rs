@@ -239,6 +239,18 @@ impl Line {
         }
     }
 
+    /// Takes up what a daemon before saw of its process. `seconds`: since boot.
+    pub fn take_up(&mut self, seen: &LineInterval, seconds: f64) {
+        let sockets = seen.places.get(&PlaceName::Sockets);
+        let bytes = sockets.map_or(0, |it| it.last);
+        let memory = seen.resident.last.saturating_add(bytes);
+        self.memory.add(seconds, memory);
+        if sockets.is_some() {
+            self.socket_bytes.add(seconds, bytes);
+            self.connections.add(seconds, seen.connections.last);
+        }
+    }
+
     /// Takes in a look at its sockets.
     pub fn look_at_sockets(&mut self, found: SocketMemory, now: Now) {
         self.sockets_before = self.sockets.replace(found);

@@ -90,6 +90,22 @@ impl Lines {
         }
     }
 
+    /// Takes up how large the processes of restored lines were, an interval after the other: whether
+    /// they grow is known then as if this daemon had seen it.
+    pub fn take_up(&mut self, past: &Interval, now: Now) {
+        let ago_ms = now.utc_ms.saturating_sub(past.end_ms);
+        let at_ns = now.boot_ns.saturating_sub(ago_ms.saturating_mul(1_000_000));
+        for seen in &past.lines {
+            let Some(line) = self.lines.get_mut(&seen.line) else {
+                continue;
+            };
+            let is_same = (line.pid, line.start_time) == (seen.pid, seen.start_time);
+            if is_same && at_ns.saturating_sub(seen.start_time) >= self.young_ns {
+                line.take_up(seen, at_ns as f64 / 1e9);
+            }
+        }
+    }
+
     /// One of them.
     #[must_use]
     pub fn get_mut(&mut self, id: LineId) -> Option<&mut Line> {

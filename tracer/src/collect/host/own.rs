@@ -6,6 +6,8 @@ use super::{line::Now, proc_files};
 
 /// The share is of the last five minutes.
 const SPAN_NS: u64 = 300 * 1_000_000_000;
+/// A closer look's child is a file worker.
+const GENERATIONS: u32 = 2;
 /// Looks remembered at most, should they come faster.
 const MOST: usize = 400;
 
@@ -49,15 +51,30 @@ pub fn cpu_ns(with_children: bool) -> u64 {
     ticks.saturating_mul(1_000_000_000 / procfs::ticks_per_second().max(1))
 }
 
-/// Resident, bytes.
+/// Resident of this process and those that it has started: closer looks, and who reads files
+/// for them. Bytes.
 #[must_use]
 pub fn resident() -> u64 {
-    let text = fs::read("/proc/self/statm").unwrap_or_default();
-    let pages = proc_files::resident_pages(&text).unwrap_or(0);
-    pages.saturating_mul(procfs::page_size())
+    resident_pages("self", GENERATIONS).saturating_mul(procfs::page_size())
+}
+
+fn resident_pages(pid: &str, generations: u32) -> u64 {
+    let text = fs::read(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let own = proc_files::resident_pages(&text).unwrap_or(0);
+    if generations == 0 {
+        return own;
+    }
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let children = threads.into_iter().flatten().flatten().map(|thread| {
+        let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        let resident = |pid| resident_pages(pid, generations - 1);
+        children.split_ascii_whitespace().map(resident).sum::<u64>()
+    });
+    own + children.sum::<u64>()
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 
@@ -65,6 +82,13 @@ mod tests {
     #[test]
     fn measures_itself() {
         assert!(resident() > 1 << 20);
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        assert!(resident() > resident_pages("self", 0) * procfs::page_size());
+        child.kill().unwrap();
+        child.wait().unwrap();
         let mut busy = 0_u64;
         while cpu_ns(false) < 20_000_000 {
             busy = std::hint::black_box(busy.wrapping_add(1));

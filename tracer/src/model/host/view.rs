@@ -129,7 +129,7 @@ pub struct OwnCost {
     pub cpu: f64,
     /// What its programs take of the traced, 0 to 1 of one processor.
     pub probes: f64,
-    /// Resident.
+    /// Resident, its children's too.
     pub resident_bytes: u64,
     /// BPF maps.
     pub map_bytes: u64,

@@ -40,7 +40,7 @@ pub fn events(report: &Report, process: &Process, growth: Option<&Growth>) -> Ve
     if let (Some(exit), Some(last)) = (process.exit, timeline.last()) {
         events.push(Event {
             seconds: last.seconds,
-            text: format!("last look before it {}", text::end(exit)),
+            text: format!("last look before its end: {}", text::end(exit)),
         });
     }
     events.retain(|event| (0.0..1e12).contains(&event.seconds));

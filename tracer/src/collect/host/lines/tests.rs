@@ -249,6 +249,37 @@ fn lines_go_on_after_the_daemon() {
     assert_eq!(after.line(12).restarts, 1);
 }
 
+/// Growth that a daemon before saw is not forgotten: with its intervals taken up a process that
+/// grows is known to at the first look, and one that began anew is not taken for the old one.
+#[test]
+fn growth_goes_on_after_the_daemon() {
+    let mut host = Host::new();
+    for pid in [10, 11] {
+        host.made.program(pid, "node", &format!("/{pid}"));
+    }
+    let mut intervals = Vec::new();
+    for look in 0..40 {
+        let grown = 100 + look * 5;
+        host.look(&[(10, 500, grown), (11, 500, grown)]);
+        intervals.push(Interval {
+            end_ms: host.now.utc_ms,
+            lines: host.lines.all_mut().map(Line::interval).collect(),
+            ..Interval::default()
+        });
+    }
+    let mut after = Host::new();
+    after.now = host.now;
+    after.made = host.made;
+    let last = intervals.last().unwrap();
+    after.lines.restore(last, host.now);
+    intervals
+        .iter()
+        .for_each(|it| after.lines.take_up(it, host.now));
+    after.look(&[(10, 500, 300), (11, 1300, 300)]);
+    assert!(after.line(10).trend.is_some());
+    assert!(after.line(11).trend.is_none());
+}
+
 /// A spike that comes and goes between two looks is told of, with what was usual.
 #[test]
 fn spikes_between_looks_are_told_of() {
