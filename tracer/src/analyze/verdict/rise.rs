@@ -62,7 +62,7 @@ pub fn risen(facts: &Facts<'_>, leaked: u64) -> Vec<(Rising, u64)> {
         })
         .collect();
     let anonymous = grown(&resident, facts.seconds);
-    let is_of_whole = |rise: u64| anonymous >= rise / 2;
+    let is_of_whole = |rise: u64| resident.len() < 2 || anonymous >= rise / 2;
     let mut risen = Vec::new();
     // V8's own pages are known from more looks.
     let javascript = facts.javascript_series();

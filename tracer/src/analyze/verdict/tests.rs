@@ -156,6 +156,30 @@ fn a_step_is_no_growth() {
     }
 }
 
+/// Where all live blocks together stand still in the second half, one site's growth is what another
+/// gives back; a look at the heap that seems to rise while the whole does not is one at a tooth's top.
+#[test]
+fn what_the_whole_does_not_show_is_no_growth() {
+    let mut level = report([MIB; AGES]);
+    for moment in &mut level.growth[0].timeline {
+        moment.live_bytes = moment.live_bytes.min(4 * MIB);
+    }
+    assert_eq!(kinds(&level), [Kind::Healthy]);
+    let mut saw = sample::with_javascript();
+    let resident = |second: u32| Resident {
+        seconds: f64::from(second),
+        anonymous_bytes: (100 + u64::from(second % 5) * 20) * MIB,
+        ..Resident::default()
+    };
+    saw.growth = vec![Growth {
+        process: saw.processes[0].id,
+        runtime: Some("V8".to_owned()),
+        timeline: (0..30).map(resident).collect(),
+        ..Growth::default()
+    }];
+    assert_eq!(kinds(&saw), [Kind::Healthy]);
+}
+
 /// Where those who allocate are threads of the runtime, the script's function that grows
 /// beside them is among the stacks.
 #[test]
@@ -179,6 +203,9 @@ fn the_script_is_told_beside_threads() {
         }
         report.sites.push(site);
         report.growth[0].sites.push(grown);
+    }
+    for moment in &mut report.growth[0].timeline {
+        moment.live_bytes *= 8;
     }
     let verdicts = judge(&report);
     let told = verdicts[0].stacks.iter().flat_map(|stack| &stack.frames);
@@ -269,6 +296,9 @@ fn records_of_pages_are_no_leak_of_their_own() {
         let mut report = report([MIB; AGES]);
         report.javascript = sample::with_javascript().javascript;
         report.growth[0].runtime = Some("V8".to_owned());
+        for (second, moment) in (0..).zip(&mut report.growth[0].timeline) {
+            moment.anonymous_bytes += second * 3 * MIB;
+        }
         for frame in &mut report.sites[0].frames {
             frame.function = Some("operator new(unsigned long)".to_owned());
         }
