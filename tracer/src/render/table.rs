@@ -5,6 +5,8 @@ use super::layout::{cut_end, width};
 
 /// Between columns.
 const GAP: usize = 2;
+/// What is left of a name: a program and its process.
+const NAME_LEAST: usize = 24;
 
 /// Rows of cells; an empty cell says that there is nothing.
 pub struct Table {
@@ -30,28 +32,30 @@ impl Table {
         self.rows.push((name, cells));
     }
 
-    /// The heading and the rows, none wider than `columns`: names give way to figures.
+    /// The heading and the rows, none wider than `columns`. Names give way to figures as long as
+    /// something is left of them; then the last figures are left out, which the heading shows.
     pub fn lines(&self, columns: usize) -> Vec<String> {
-        let of = |row: &'_ (String, Vec<String>), column: usize| {
-            row.1.get(column).cloned().unwrap_or_default()
-        };
+        let names = || std::iter::once(self.name).chain(self.rows.iter().map(|row| row.0.as_str()));
+        let widest = names().map(width).max().unwrap_or_default();
+        let mut left = columns.saturating_sub(widest.min(NAME_LEAST));
         let mut figures = vec![String::new(); self.rows.len() + 1];
-        for (column, heading) in self.headings.iter().enumerate() {
-            let cells: Vec<String> = self.rows.iter().map(|row| of(row, column)).collect();
-            if cells.iter().all(String::is_empty) {
-                continue;
+        for cells in self.figures() {
+            let room = cells.iter().map(|it| width(it)).max().unwrap_or_default() + GAP;
+            let is_first = figures.iter().all(String::is_empty);
+            if room > left && !is_first {
+                if let Some(heading) = figures.first_mut() {
+                    heading.push_str(" …");
+                }
+                break;
             }
-            let cells = || std::iter::once(*heading).chain(cells.iter().map(String::as_str));
-            let room = cells().map(width).max().unwrap_or_default() + GAP;
-            for (line, cell) in figures.iter_mut().zip(cells()) {
+            left = left.saturating_sub(room);
+            for (line, cell) in figures.iter_mut().zip(cells) {
                 let blanks = room.saturating_sub(width(cell));
                 line.extend(std::iter::repeat_n(' ', blanks));
                 line.push_str(cell);
             }
         }
-        let names = || std::iter::once(self.name).chain(self.rows.iter().map(|row| row.0.as_str()));
-        let widest = names().map(width).max().unwrap_or_default();
-        let beside = figures.first().map_or(0, |line| width(line));
+        let beside = figures.iter().map(|it| width(it)).max().unwrap_or_default();
         let room = widest.min(columns.saturating_sub(beside).max(width(self.name)));
         let lines = names().zip(&figures).map(|(name, figures)| {
             let name = cut_end(name, room);
@@ -60,6 +64,17 @@ impl Table {
             cut_end(line.trim_end(), columns).into_owned()
         });
         lines.collect()
+    }
+
+    /// The columns of figures under their headings, those without any left out.
+    fn figures(&self) -> impl Iterator<Item = Vec<&str>> {
+        let columns = self.headings.iter().enumerate().map(|(number, heading)| {
+            let cells = self.rows.iter().map(move |row| row.1.get(number));
+            let cells = cells.map(|it| it.map_or("", String::as_str));
+            std::iter::once(*heading).chain(cells).collect()
+        });
+        let has_any = |cells: &Vec<&str>| cells.iter().skip(1).any(|it| !it.is_empty());
+        columns.filter(has_any)
     }
 }
 
@@ -86,7 +101,10 @@ mod tests {
             table.lines(80),
             ["who     bytes  in", "a     1.0 MiB   3", "関数      5 B"]
         );
-        assert_eq!(table.lines(15)[1], "a    1.0 MiB  …");
+        assert_eq!(
+            table.lines(15),
+            ["who     bytes …", "a     1.0 MiB", "関数      5 B"]
+        );
     }
 
     /// A long name is cut before a figure is.
