@@ -29,6 +29,8 @@ pub struct Options {
 const ALONE: Duration = Duration::from_secs(90);
 /// The daemon is killed when that part of the time is over, besides in the midst of its looks.
 const KILLS: [f64; 4] = [0.3, 0.5, 0.7, 0.9];
+/// What closer looks may take of a processor, by default.
+const BUDGET: f64 = 0.01;
 /// A look is disturbed when it has been under way for so long.
 const INTO_LOOK: Duration = Duration::from_secs(20);
 
@@ -58,6 +60,7 @@ pub fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     tend_for(&mut programs, ALONE)?;
     let kept = Kept::read(&bench.memtrace, &directory.join("history"), from_ms)?;
     let seconds = (until - from).as_secs_f64();
+    let looks = kept.looks_seconds() / seconds.max(3600.0);
     println!(
         "memtrace host for {:.0} minutes, killed {} times (in the midst of a look: {}); the worker that leaks {} times (in the midst of a look: {})",
         seconds / 60.0,
@@ -71,7 +74,7 @@ pub fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
         seen.cpu_seconds / seconds * 100.0,
         seen.resident_bytes / 1e6,
         seen.map_bytes / 1e6,
-        kept.looks_seconds() / seconds.max(3600.0) * 100.0,
+        looks * 100.0,
     );
     println!("{}", requests.told(from, until)?);
     for line in kept.told() {
@@ -79,6 +82,7 @@ pub fn run(root: &Path, options: &Options) -> anyhow::Result<()> {
     }
     let lost = kept.lost(&seen.killed_ms, until_ms)?;
     println!("lost before each kill: at most {lost:.1} s");
+    ensure!(looks <= BUDGET, "closer looks took more than their budget");
     kept.check()
 }
 
