@@ -5,6 +5,14 @@ use std::os::{
     unix::net::{SocketAddr, UnixDatagram},
 };
 
+/// A way to say something there without waiting: one that does not listen, and whose queue is
+/// full, is not to keep the daemon from its work.
+fn to(address: SocketAddr) -> Option<(UnixDatagram, SocketAddr)> {
+    let socket = UnixDatagram::unbound().ok()?;
+    socket.set_nonblocking(true).ok()?;
+    Some((socket, address))
+}
+
 /// The service manager, if there is one that wants to know.
 pub struct Notify(Option<(UnixDatagram, SocketAddr)>);
 
@@ -16,11 +24,11 @@ impl Notify {
             Some(name) => SocketAddr::from_abstract_name(name),
             None => SocketAddr::from_pathname(&path),
         };
-        let socket = UnixDatagram::unbound();
-        let both = (!path.is_empty())
-            .then_some(())
-            .and(socket.ok().zip(address.ok()));
-        Self(both)
+        Self(
+            (!path.is_empty())
+                .then_some(())
+                .and_then(|()| to(address.ok()?)),
+        )
     }
 
     /// It has looked once.
@@ -43,5 +51,24 @@ impl Notify {
             // Who does not listen does not want to hear it.
             let _ = socket.send_to_addr(what.as_bytes(), address);
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    /// Who listens hears it; who stops listening holds nobody up.
+    #[test]
+    fn nobody_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let notify = Notify(to(SocketAddr::from_pathname(&path).unwrap()));
+        notify.ready();
+        let mut heard = [0; 16];
+        assert_eq!(manager.recv(&mut heard).unwrap(), "READY=1".len());
+        (0..10_000).for_each(|_| notify.alive());
     }
 }
