@@ -4,7 +4,7 @@ mod releases;
 
 use std::process::{Command, Stdio};
 
-use tests::{Program, Truth, build, memtrace, needs_program, needs_tracing, run_tool, wait_until};
+use tests::{Program, Truth, build, memtrace, needs_program, needs_tracing, wait_until};
 use tracer::model::heap::{Chunks, Heap};
 
 fn look(pid: u32, more: &[&str]) -> Heap {
@@ -352,7 +352,14 @@ fn node_returns_what_was_predicted() {
         "-ex",
         "call (int)malloc_trim(0)",
     ];
-    let _said = run_tool("gdb", &trim);
+    let called = Command::new("gdb").args(trim).output().unwrap();
+    let said = String::from_utf8_lossy(&called.stderr);
+    if said.contains("Couldn't write extended state") {
+        println!(
+            "not run here: node_returns_what_was_predicted: gdb cannot call functions on this processor"
+        );
+        return;
+    }
     let returned = before.saturating_sub(anonymous(pid));
     assert!(returned > 20 << 20, "{returned}");
     assert!(
