@@ -24,8 +24,9 @@ mod summary;
 mod view;
 mod watcher;
 
+pub use closer::clean;
 pub use faulted::{Fault, FaultSource};
 pub use sampling::Sampling;
 pub use settings::Settings;
 pub use summary::{FILE as SUMMARY_FILE, Summary};
-pub use watcher::{Command, STOP, Watcher, clean};
+pub use watcher::{Command, STOP, Watcher};

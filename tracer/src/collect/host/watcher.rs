@@ -6,7 +6,6 @@ mod telling;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    path::Path,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -358,11 +357,6 @@ fn judge_queues(line: &mut Line, now: Now) {
 fn young_ns(settings: &Settings) -> u64 {
     let span = settings.every.saturating_mul(limit::LOOKS_NEW);
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Removes what closer looks of a daemon before left behind.
-pub fn clean(directory: &Path) {
-    super::closer::clean(directory);
 }
 
 /// How long a watcher may take to stop.

@@ -128,6 +128,13 @@ fn pushes_to_pyroscope() {
     });
 }
 
+/// Until one was taken.
+async fn until_sent(told: &Status) {
+    while told.counts()[0].sent == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A collector gets a request that OpenTelemetry's own messages read; one that asks for
 /// patience gets the same again, and what it does not take of one is counted.
 #[test]
@@ -167,9 +174,7 @@ fn pushes_to_a_collector() {
             let body = testing::gunzip(&again.body);
             let request = theirs::ExportProfilesServiceRequest::decode(&*body).unwrap();
             assert_eq!(request.resource_profiles.len(), 2);
-            while told.counts()[0].sent == 0 {
-                tokio::task::yield_now().await;
-            }
+            until_sent(&told).await;
         };
         run(sources, options, status.clone(), shutdown)
             .await
@@ -218,9 +223,7 @@ fn alerts_a_webhook() {
                 alert["kind"].clone()
             };
             assert_eq!([kind(&first), kind(&second)], ["verdict", "out_of_memory"]);
-            while told.counts()[0].sent == 0 {
-                tokio::task::yield_now().await;
-            }
+            until_sent(&told).await;
         };
         run(sources, options, status.clone(), shutdown)
             .await
