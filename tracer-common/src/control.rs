@@ -30,8 +30,9 @@ pub struct Control {
     pub slice: u32,
     /// 1: for a time nobody watched frees, so that a block may stand where another was.
     pub has_gaps: u32,
-    /// Always zero.
-    pub reserved: u32,
+    /// 1 while nobody watches frees: what resizes is not recorded then either, as its entry
+    /// and its return have no probes, or one of them is still on its way out.
+    pub is_gap: u32,
     /// From then on nothing is recorded (`CLOCK_MONOTONIC`, ns): user space may come late
     /// to the end of a slice, and blocks would stand for too much. 0: no end is known.
     pub slice_ends: u64,

@@ -116,7 +116,7 @@ pub fn open_gate() -> Option<&'static Control> {
 #[inline(always)]
 fn enter(registers: Registers, function: Function) -> Option<()> {
     let control = open_gate()?;
-    if control.weight == 0 && !function.resizes() {
+    if control.weight == 0 && (control.is_gap != 0 || !function.resizes()) {
         // Between slices its return may not be seen.
         return None;
     }

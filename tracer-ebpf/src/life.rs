@@ -24,6 +24,8 @@ use crate::{
 };
 
 const SIGSTOP: u32 = 19;
+/// Of `flags` in `struct task_struct` (include/linux/sched.h): the thread has begun to end.
+const PF_EXITING: u32 = 4;
 
 /// Offsets in the kernel's structures, from its BTF. Set when loading.
 #[unsafe(no_mangle)]
@@ -35,6 +37,13 @@ static EXIT_CODE_OFFSET: u64 = 0;
 /// Of `live` in `struct signal_struct`: how many threads of the group have not ended.
 #[unsafe(no_mangle)]
 static LIVE_OFFSET: u64 = 0;
+#[unsafe(no_mangle)]
+static PARENT_OFFSET: u64 = 0;
+#[unsafe(no_mangle)]
+static FLAGS_OFFSET: u64 = 0;
+/// memtrace's own thread group. Set when loading.
+#[unsafe(no_mangle)]
+static OWN_TGID: u32 = 0;
 
 /// A member of a kernel structure.
 #[inline(always)]
@@ -218,10 +227,25 @@ fn tell(kind: u32, tgid: u32, value: u32, flags: u32, wakeup: u32) {
     let _ = EVENTS.output::<Event>(&event, u64::from(wakeup));
 }
 
+/// Stops the current process, which memtrace started, unless it may be that nobody lets it
+/// go on again: its parent's death does so with a signal, and that has been sent by now, or
+/// soon will be, where the parent is ending; our probes outlive that for a moment.
 #[inline(always)]
 fn stop_if(flag: u32) {
-    if flag != 0 {
+    if flag != 0 && is_parent_alive() == Some(true) {
         // SAFETY: signals the current process, which memtrace started.
         unsafe { bpf_send_signal(SIGSTOP) };
     }
+}
+
+/// Whether a thread of memtrace is the parent of the current process, and is not ending.
+#[inline(always)]
+fn is_parent_alive() -> Option<bool> {
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    let parent = member(task, &PARENT_OFFSET)?;
+    let flags: u32 = member(parent, &FLAGS_OFFSET)?;
+    // SAFETY: a global that user space sets before the object is loaded.
+    let own = unsafe { core::ptr::read_volatile(&raw const OWN_TGID) };
+    Some(thread_group(parent)? == own && flags & PF_EXITING == 0)
 }

@@ -166,9 +166,19 @@ pub fn load(
         signal_offset,
         exit_code_offset,
         utask_offset,
+        parent_offset,
+        flags_offset,
     ] = types.offsets(
         "task_struct",
-        ["mm", "tgid", "signal", "exit_code", "utask"],
+        [
+            "mm",
+            "tgid",
+            "signal",
+            "exit_code",
+            "utask",
+            "real_parent",
+            "flags",
+        ],
     )?;
     let [live_offset] = types.offsets("signal_struct", ["live"])?;
     let [returns_offset] = types.offsets("uprobe_task", ["return_instances"])?;
@@ -186,6 +196,9 @@ pub fn load(
         .override_global("SIGNAL_OFFSET", &signal_offset, true)
         .override_global("EXIT_CODE_OFFSET", &exit_code_offset, true)
         .override_global("LIVE_OFFSET", &live_offset, true)
+        .override_global("PARENT_OFFSET", &parent_offset, true)
+        .override_global("FLAGS_OFFSET", &flags_offset, true)
+        .override_global("OWN_TGID", &std::process::id(), true)
         .override_global("UTASK_OFFSET", &utask_offset, true)
         .override_global("RETURNS_OFFSET", &returns_offset, true)
         .override_global("RETURN_STACK_OFFSET", &return_stack, true)

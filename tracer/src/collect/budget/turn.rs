@@ -200,6 +200,7 @@ impl Session {
         self.control.now_mark = self.start.mark();
         if missing.frees {
             slices.gap_ended = Some(self.control.now_mark);
+            self.control.is_gap = 0;
         }
         let cost = self.cost();
         let Some(slices) = &mut self.slices else {
@@ -245,6 +246,7 @@ impl Session {
         };
         if slices.attached.frees {
             self.control.has_gaps = 1;
+            self.control.is_gap = 1;
             // What reallocates now has no return either.
             self.control.slice = self.control.slice.wrapping_add(1).max(1);
             self.kernel.set_control(&self.control)?;
