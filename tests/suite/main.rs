@@ -25,6 +25,7 @@ mod host_page;
 mod hostile;
 mod javascript;
 mod javascript_heap;
+mod killed_at_start;
 mod leak;
 mod life;
 mod mappings;

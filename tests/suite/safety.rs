@@ -170,46 +170,6 @@ fn memtrace_killed() {
     assert!(program.end().success());
 }
 
-/// memtrace killed while the program that it starts stands still for its probes:
-/// the program goes on.
-#[test]
-fn memtrace_killed_before_its_program_runs() {
-    needs_tracing!();
-    let directory = tempfile::tempdir().unwrap();
-    let mut hits = 0;
-    for round in 0..20 {
-        let file = directory.path().join(round.to_string());
-        let mut touch = Command::new("touch");
-        touch.arg(&file);
-        let mut memtrace = Memtrace::run(&[], &mut touch);
-        let pid = memtrace.process().pid();
-        // The symbolizer's worker is a child too, and never stands still.
-        wait_until("the program stands still or has run", || {
-            stopped_child(pid).is_some() || file.exists()
-        });
-        let stopped = stopped_child(pid);
-        memtrace.process().signal(Signal::KILL);
-        memtrace.process().wait();
-        hits += u32::from(stopped.is_some());
-        wait_until("the program has run", || file.exists());
-    }
-    assert!(hits > 0, "the test tests nothing");
-}
-
-fn stopped_child(pid: u32) -> Option<u32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-    let children = threads
-        .flatten()
-        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let children: Vec<String> = children.collect();
-    let mut pids = (children.iter()).flat_map(|list| list.split_whitespace());
-    pids.find_map(|child| {
-        let stat = fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
-        let state = stat.rsplit_once(") ")?.1;
-        state.starts_with('T').then(|| child.parse().ok())?
-    })
-}
-
 fn assert_code_is_whole(program: &Program) {
     let altered = altered_code(program.pid());
     assert!(altered.is_empty(), "breakpoints at {altered:x?}");

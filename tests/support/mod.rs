@@ -26,5 +26,5 @@ pub use nobody::Nobody;
 pub use node::{node, npm_package};
 pub use process::{DEADLINE, Process, has_program, run_tool, wait_until};
 pub use program::Program;
-pub use residue::{BpfObjects, altered_code, bpf_objects};
+pub use residue::{BpfObjects, altered_code, bpf_objects, hold_bpf_links};
 pub use talk::{Talk, Truth};

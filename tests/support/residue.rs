@@ -1,6 +1,13 @@
 //! What a tracer may leave behind in the kernel and in the process it traced.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::FileExt as _, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::{fd::OwnedFd, unix::fs::FileExt as _},
+    process::Command,
+};
+
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::wait_until;
 
@@ -72,6 +79,23 @@ pub fn bpf_objects(pid: u32) -> BpfObjects {
         }
     }
     objects
+}
+
+/// The eBPF links of a type that a process holds, which last as long as this does.
+#[must_use]
+pub fn hold_bpf_links(pid: u32, kind: &str) -> Vec<OwnedFd> {
+    let process = Pid::from_raw(pid as i32).unwrap();
+    let process = pidfd_open(process, PidfdFlags::empty()).unwrap();
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap();
+    let of_kind = descriptors.flatten().filter_map(|entry| {
+        let text = fs::read_to_string(entry.path()).ok()?;
+        let is_it =
+            |line: &str| (line.strip_prefix("link_type:")).is_some_and(|it| it.trim() == kind);
+        text.lines().any(is_it).then_some(())?;
+        entry.file_name().to_str()?.parse().ok()
+    });
+    let hold = |descriptor| pidfd_getfd(&process, descriptor, PidfdGetfdFlags::empty()).ok();
+    of_kind.filter_map(hold).collect()
 }
 
 /// Addresses at which the code of a process's libc is not what its file says:
