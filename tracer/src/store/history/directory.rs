@@ -187,6 +187,14 @@ pub fn read_all(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The first bytes of a file, or all of a shorter one.
+pub fn read_start(file: &File, count: usize) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(file.metadata()?.size()).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; count.min(length)];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
 /// The last bytes of a file, or fewer.
 pub fn read_end(file: &File, count: usize) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.size();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, sync::Arc};
 use super::{
     Bounds, Counts, HistoryError,
     clock::AgeClock,
-    directory::{Directory, read_all, read_end},
+    directory::{Directory, read_all, read_end, read_start},
     looks,
     name::{Level, PART, SegmentName, in_order},
     segment::{END, Reader, START, Start, Summary, Within, check_start},
@@ -63,6 +63,9 @@ fn take_in(writer: &mut Writer, name: SegmentName, is_last: bool) -> Result<(), 
     let directory = Arc::clone(&writer.directory);
     let failed = |source: io::Error| directory.failed(source);
     let file = directory.open_to_write(&name.to_string()).map_err(failed)?;
+    if check_start(&read_start(&file, START).map_err(failed)?) == Start::Newer {
+        return Err(HistoryError::Newer);
+    }
     let end = read_end(&file, END).map_err(failed)?;
     if let Some(summary) = Summary::of_end(&end) {
         let bytes = directory.length(&name.to_string());
@@ -70,9 +73,6 @@ fn take_in(writer: &mut Writer, name: SegmentName, is_last: bool) -> Result<(), 
         return Ok(());
     }
     let bytes = read_all(&file).map_err(failed)?;
-    if check_start(&bytes) == Start::Newer {
-        return Err(HistoryError::Newer);
-    }
     let is_torn_at_start = bytes.len() < START;
     let mut reader = Reader::new(bytes);
     while reader.next(Within::All).is_some() {}
@@ -82,7 +82,8 @@ fn take_in(writer: &mut Writer, name: SegmentName, is_last: bool) -> Result<(), 
         return directory.remove(&name.to_string()).map_err(failed);
     }
     let mut file = SegmentFile::resume(file, &reader).map_err(failed)?;
-    if is_last && name.level == Level::Fine {
+    // A table of stacks with holes must not be gone on with: their places would be given again.
+    if is_last && name.level == Level::Fine && reader.damaged() == 0 {
         writer.live = Some((name, file));
         return Ok(());
     }

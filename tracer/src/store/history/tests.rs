@@ -239,3 +239,84 @@ fn damage_is_passed_over() {
     }
     assert_eq!(stream.damaged(), 1);
 }
+
+/// The same interval at another time, with other stacks.
+fn otherwise(interval: &Interval, number: u64) -> Interval {
+    let mut it = interval.clone();
+    let other = |id: u64| if id == 0 { 0 } else { id ^ (number << 40) };
+    it.stacks = (it.stacks.into_iter())
+        .map(|(id, frames)| {
+            (
+                other(id),
+                frames.into_iter().skip(number as usize).collect(),
+            )
+        })
+        .collect();
+    for faulted in it.lines.iter_mut().flat_map(|it| &mut it.faulted) {
+        faulted.stack = other(faulted.stack);
+    }
+    it
+}
+
+/// Wherever a segment is damaged, what is written after a restart is read as it was: no stack
+/// takes the place of another.
+#[test]
+fn damage_gives_no_stack_to_others() {
+    let (_place, path) = place();
+    let mut intervals = Host::new(60).run(TODAY, 10_000, 20);
+    // Not all stacks stand at the beginning, and some come again at the end.
+    for (number, it) in (0..).zip(intervals.iter_mut().skip(10).step_by(2)) {
+        *it = otherwise(it, 1 + number % 2);
+    }
+    let (before, after) = intervals.split_at(14);
+    {
+        let history = History::open(&path, ROOMY).unwrap();
+        before.iter().for_each(|it| history.append(it).unwrap());
+    }
+    let segment = segments(&path)[0].clone();
+    let whole = fs::read(&segment).unwrap();
+    for place in (16..whole.len() - 8).step_by(whole.len() / 15) {
+        let mut bytes = whole.clone();
+        bytes[place..place + 8].fill(0xaa);
+        fs::write(&segment, &bytes).unwrap();
+        let history = History::open(&path, ROOMY).unwrap();
+        after.iter().for_each(|it| history.append(it).unwrap());
+        let found = all(&history);
+        assert!(found.ends_with(after));
+        let is_hurt = |it: &&Interval| it.losses.contains_key(stacks::LOST);
+        let mut whole = found.iter().filter(|it| !is_hurt(it));
+        assert!(whole.all(|it| intervals.contains(it)));
+        drop(history);
+        segments(&path)
+            .iter()
+            .for_each(|it| fs::remove_file(it).unwrap());
+    }
+}
+
+/// What a newer memtrace wrote is not touched, complete or not.
+#[test]
+fn a_newer_version_is_left_alone() {
+    let (_place, path) = place();
+    {
+        let history = History::open(&path, ROOMY).unwrap();
+        for it in Host::new(1).run(TODAY, 10_000, 400) {
+            history.append(&it).unwrap();
+        }
+    }
+    let written = segments(&path);
+    assert!(written.len() > 1);
+    for segment in written {
+        let ours = fs::read(&segment).unwrap();
+        let mut newer = ours.clone();
+        newer[8..12].copy_from_slice(&2_u32.to_le_bytes());
+        let checksum = crc32fast::hash(&newer[..12]);
+        newer[12..16].copy_from_slice(&checksum.to_le_bytes());
+        fs::write(&segment, &newer).unwrap();
+        assert!(matches!(
+            History::open(&path, ROOMY),
+            Err(HistoryError::Newer)
+        ));
+        assert_eq!(fs::read(&segment).unwrap(), newer);
+        fs::write(&segment, &ours).unwrap();
+    }
+}
