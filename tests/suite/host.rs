@@ -19,9 +19,13 @@ use tests::{
     BpfObjects, DEADLINE, Process, altered_code, bpf_objects, memtrace, needs_program,
     needs_tracing, programs_dir, wait_until,
 };
-use tracer::model::{
-    host::{Happening, LineView, State, View},
-    verdict::Kind,
+use tracer::{
+    model::{
+        Frame,
+        host::{Happening, LineView, State, View},
+        verdict::Kind,
+    },
+    render::metrics::{self, Counts, Format},
 };
 
 /// A node program of ours.
@@ -173,7 +177,7 @@ fn is_judged(view: &View, pid: u32, kind: Kind, function: &str) -> bool {
 }
 
 /// Of seven node programs the one that leaks, the one whose clients do not read and the one
-/// that has a spike are named, the first two with their code; four are healthy. And the
+/// that has a spike are named with their code, in metrics too; four are healthy. And the
 /// daemon stops at once when it is asked to.
 #[test]
 fn three_of_seven_are_named() {
@@ -220,6 +224,36 @@ fn three_of_seven_are_named() {
         assert!(line.verdicts.is_empty() && line.peak.is_none(), "{line:?}");
     }
     assert_eq!(line(&view, spikes.pid()).unwrap().verdicts, []);
+    let mut frames = peak.stacks.iter().flat_map(|it| &it.frames);
+    let is_spike = |it: &Frame| it.function.as_deref() == Some("spike");
+    assert!(frames.any(is_spike), "{:?}", peak.stacks);
+    let text = metrics::render(&view, &Counts::default(), Format::Text);
+    for (metric, program, function) in [
+        (
+            "memtrace_verdict_function_info",
+            "watched-leaks",
+            "remember",
+        ),
+        (
+            "memtrace_verdict_function_info",
+            "watched-pushes",
+            "pushUpdates",
+        ),
+        (
+            "memtrace_line_spike_function_info",
+            "watched-spikes",
+            "spike",
+        ),
+    ] {
+        let [program, function] = [("program", program), ("function", function)]
+            .map(|(label, value)| format!("{label}=\"{value}\""));
+        let is_it =
+            |it: &&str| it.starts_with(metric) && it.contains(&program) && it.contains(&function);
+        assert!(
+            text.lines().any(|it| is_it(&it)),
+            "{program} {function}: {text}"
+        );
+    }
     let leak = line(&view, leaks.pid()).unwrap();
     assert!(
         leak.bytes_per_second > 3e6 && leak.bytes_per_second < 12e6,

@@ -198,13 +198,15 @@ impl Closer {
             None => Summary::read(&ended.directory)
                 .map_err(|error| format!("what it found cannot be read: {error}")),
         };
-        let probes = summary.as_ref().map_or(0.0, |it| it.probe_seconds);
+        // One that has failed does not say: all that it may have taken.
+        let seconds = now.utc_ms.saturating_sub(look.start_ms) as f64 / 1000.0;
+        let most = look.order.share * seconds.min(look.order.window_ms as f64 / 1000.0);
+        let probes = summary.as_ref().map_or(most, |it| it.probe_seconds);
         unkept(self.spent.book(now, ended.seconds + probes), happened);
         self.fixed_seconds = f64::midpoint(self.fixed_seconds, ended.seconds);
         let mut told = None;
         let said = match &summary {
             Ok(summary) => {
-                let wall = (now.utc_ms.saturating_sub(look.start_ms) as f64 / 1000.0).max(1.0);
                 let closer = CloserLook {
                     id: look.id.clone(),
                     line: look.line,
@@ -215,7 +217,7 @@ impl Closer {
                     reason: look.reason,
                     level: summary.level,
                     verdicts: summary.verdicts.clone(),
-                    cost: (ended.seconds + probes) / wall,
+                    cost: (ended.seconds + probes) / seconds.max(1.0),
                 };
                 match history.keep(&closer, &ended.directory.join(RECORDING)) {
                     Ok(()) => told = Some(look.id),

@@ -80,7 +80,22 @@ impl Faulted {
         }
         for (id, mut stacks) in of_lines {
             stacks.sort_unstable_by_key(|it| std::cmp::Reverse(it.bytes));
-            stacks.truncate(STACKS);
+            let rest = stacks.split_off(stacks.len().min(STACKS));
+            if !rest.is_empty() {
+                // The sums stay whole: what has no place of its own is at no stack.
+                let mut sum = FaultedStack::default();
+                for it in &rest {
+                    sum.bytes = sum.bytes.saturating_add(it.bytes);
+                    sum.samples = sum.samples.saturating_add(it.samples);
+                }
+                match stacks.iter_mut().find(|it| it.stack == 0) {
+                    Some(none) => {
+                        none.bytes = none.bytes.saturating_add(sum.bytes);
+                        none.samples = none.samples.saturating_add(sum.samples);
+                    }
+                    None => stacks.push(sum),
+                }
+            }
             if let Some(line) = lines.get_mut(id) {
                 line.gathered.faulted = stacks;
             }

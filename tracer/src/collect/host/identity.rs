@@ -86,6 +86,26 @@ fn group(text: &[u8]) -> String {
     unified.chars().take(PATH_MAX).collect()
 }
 
+/// The same command in the same group.
+pub fn is_same(one: &Identity, other: &Identity) -> bool {
+    let is_known = !one.executable.is_empty() && !other.executable.is_empty();
+    one.name == other.name
+        && place(&one.group) == place(&other.group)
+        && (!is_known || one.executable == other.executable)
+}
+
+/// The group without the id of the container, where a pod tells that it is the same place: each
+/// restart of a container of a pod has another id.
+fn place(group: &str) -> std::borrow::Cow<'_, str> {
+    const DIGITS: usize = 64;
+    let is_id = |part: &&str| part.len() == DIGITS && part.bytes().all(|it| it.is_ascii_hexdigit());
+    let id = (group.split(['/', '-', '.', ':'])).find(is_id);
+    match id {
+        Some(id) if group.contains("kubepods") => group.replace(id, "").into(),
+        _ => group.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -127,6 +147,18 @@ mod tests {
         );
         assert_eq!(group(b"4:memory:/a:b\n"), "/a:b");
         assert_eq!(group(b"nonsense"), "");
+    }
+
+    /// A container of a pod that begins again has another id and is the same line; another container
+    /// outside of pods is not.
+    #[test]
+    fn a_pods_container_is_one_place() {
+        let (one, other) = ("0".repeat(64), "f".repeat(64));
+        let pod =
+            |id: &str| format!("/kubepods.slice/kubepods-pod7.slice/cri-containerd-{id}.scope");
+        assert_eq!(place(&pod(&one)), place(&pod(&other)));
+        let docker = |id: &str| format!("/system.slice/docker-{id}.scope");
+        assert_ne!(place(&docker(&one)), place(&docker(&other)));
     }
 
     proptest! {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::{
-    identity::Identity,
+    identity::{Identity, is_same},
     line::{Line, Now, line_id},
     proc_files::Status,
     processes::{Look, Seen},
@@ -47,6 +47,8 @@ pub struct Lines {
     pub young_ns: u64,
     lines: HashMap<LineId, Line>,
     by_process: HashMap<(u32, u64), LineId>,
+    /// Of processes that had ended at the latest look.
+    ended: HashMap<(u32, u64), LineId>,
     /// Processes that had no room.
     pub left_out: u64,
     /// Processes without a line at the last look, and what they have.
@@ -64,6 +66,7 @@ impl Lines {
             young_ns: 0,
             lines: HashMap::new(),
             by_process: HashMap::new(),
+            ended: HashMap::new(),
             left_out: 0,
             others: (0, 0),
             status: Status::default(),
@@ -118,10 +121,11 @@ impl Lines {
         (self.lines.values_mut()).find(|line| line.pid == pid && !line.has_ended)
     }
 
-    /// The line of a process that began then.
+    /// The line of a process that began then; it may have ended before the latest look.
     #[must_use]
     pub fn of_process(&self, pid: u32, start_time: u64) -> Option<LineId> {
-        self.by_process.get(&(pid, start_time)).copied()
+        let of = |lines: &HashMap<_, LineId>| lines.get(&(pid, start_time)).copied();
+        of(&self.by_process).or_else(|| of(&self.ended))
     }
 
     /// That whose process the kernel has killed; it may not have been seen to end.
@@ -146,6 +150,7 @@ impl Lines {
     /// Takes in a look at all processes.
     pub fn look(&mut self, look: &Look, now: Now, source: &mut dyn Source) -> News {
         let mut news = News::default();
+        self.ended.clear();
         for process in &look.ended {
             self.end(*process);
         }
@@ -193,6 +198,7 @@ impl Lines {
         let Some(id) = self.by_process.remove(&process) else {
             return;
         };
+        self.ended.insert(process, id);
         if let Some(line) = self.lines.get_mut(&id) {
             line.has_ended = true;
             line.gathered.ends = line.gathered.ends.saturating_add(1);
@@ -322,26 +328,6 @@ impl Lines {
         self.lines.remove(&id);
         self.by_process.remove(&key);
         true
-    }
-}
-
-/// The same command in the same group.
-fn is_same(one: &Identity, other: &Identity) -> bool {
-    let is_known = !one.executable.is_empty() && !other.executable.is_empty();
-    one.name == other.name
-        && place(&one.group) == place(&other.group)
-        && (!is_known || one.executable == other.executable)
-}
-
-/// The group without the id of the container, where a pod tells that it is the same place: each
-/// restart of a container of a pod has another id.
-fn place(group: &str) -> std::borrow::Cow<'_, str> {
-    const DIGITS: usize = 64;
-    let is_id = |part: &&str| part.len() == DIGITS && part.bytes().all(|it| it.is_ascii_hexdigit());
-    let id = (group.split(['/', '-', '.', ':'])).find(is_id);
-    match id {
-        Some(id) if group.contains("kubepods") => group.replace(id, "").into(),
-        _ => group.into(),
     }
 }
 

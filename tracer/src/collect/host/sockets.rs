@@ -15,8 +15,9 @@ use crate::{
 /// Part of the budget that looks at sockets may take. On a host of 300 processes a look
 /// takes some milliseconds, of a hundred thousand sockets a second.
 const PART_OF_BUDGET: f64 = 0.1;
-/// So many looks that fail one after the other, and no more are tried.
-const FAILURES: u32 = 3;
+/// After looks that fail one after the other the next waits twice as long each time, up to
+/// 2 to the power of this.
+const DOUBLINGS: u32 = 6;
 
 /// Looks at the host's sockets.
 pub struct SocketWatch {
@@ -66,11 +67,8 @@ impl SocketWatch {
         let snapshot = match self.reader.as_mut()?.snapshot() {
             Ok(snapshot) => snapshot,
             Err(error) => {
-                self.failures += 1;
-                self.next = began + every;
-                if self.failures >= FAILURES {
-                    self.reader = None;
-                }
+                self.next = began + every * (1 << self.failures.min(DOUBLINGS));
+                self.failures = self.failures.saturating_add(1);
                 return Some(Err(error.to_string()));
             }
         };

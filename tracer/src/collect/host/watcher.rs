@@ -71,6 +71,8 @@ pub struct Watcher {
     /// What others lost, who tell what is found here.
     lost_elsewhere: Option<Losses>,
     faulted: Faulted,
+    /// What sampling them had lost at the look before, since the start.
+    faults_lost: BTreeMap<String, u64>,
     peaks: Vec<LineId>,
     closer: Closer,
     own: Own,
@@ -79,6 +81,8 @@ pub struct Watcher {
     began: Now,
     next: Instant,
     host: HostMemory,
+    /// That have begun and ended since the look before.
+    tasks: (u64, u64),
     /// Of this interval.
     events: Vec<Event>,
     /// The newest first.
@@ -131,12 +135,14 @@ impl Watcher {
             faults,
             lost_elsewhere: None,
             faulted: Faulted::default(),
+            faults_lost: BTreeMap::new(),
             peaks: Vec::new(),
             own: Own::default(),
             before: began,
             began,
             next: Instant::now(),
             host: HostMemory::default(),
+            tasks: (0, 0),
             events: Vec::new(),
             shown_events: VecDeque::new(),
             losses_now: BTreeMap::new(),
@@ -178,7 +184,9 @@ impl Watcher {
             self.look_closer();
         }
         self.closer.stop();
-        self.keep_interval(now());
+        let now = now();
+        self.find_kills(now);
+        self.keep_interval(now);
     }
 
     fn change(&mut self, settings: Settings) {
@@ -252,7 +260,15 @@ impl Watcher {
         let budget = self.settings.budget;
         match self.sockets.look(self.settings.every, budget) {
             None => {}
-            Some(Err(error)) => self.lose(&error, 1),
+            Some(Err(error)) => {
+                // What was is not what is.
+                for line in self.lines.all_mut() {
+                    (line.sockets, line.sockets_before) = (None, None);
+                    line.judged.from_history.clear();
+                }
+                self.socket_notes = vec![format!("Sockets could not be read: {error}.")];
+                self.lose(&error, 1);
+            }
             Some(Ok(found)) => {
                 self.socket_notes = found.notes;
                 for line in self.lines.all_mut().filter(|line| !line.has_ended) {
@@ -267,6 +283,8 @@ impl Watcher {
     fn find_kills(&mut self, now: Now) {
         let counters = memory::read();
         self.host = counters.since(&self.counters);
+        self.tasks = counters.tasks_since(&self.counters);
+        self.counters = counters;
         let (kills, overruns) = self.log.as_mut().map(KernelLog::take).unwrap_or_default();
         self.lose(
             "stretches of the kernel's log that were overwritten",
@@ -298,7 +316,12 @@ impl Watcher {
         let Some(source) = self.faults.as_deref_mut() else {
             return;
         };
+        let mut lost = Vec::new();
         let of_peaks = self.faulted.take_in(source, &mut self.lines, &peaks);
+        for (what, times) in source.losses() {
+            let before = self.faults_lost.insert(what.clone(), times).unwrap_or(0);
+            lost.push((what, times.saturating_sub(before)));
+        }
         for (id, stacks) in of_peaks {
             if let Some(line) = self.lines.get_mut(id) {
                 line.peak_stacks = stacks;
@@ -306,6 +329,9 @@ impl Watcher {
                     peak.stacks.clone_from(&line.peak_stacks);
                 }
             }
+        }
+        for (what, times) in lost {
+            self.lose(&what, times);
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::*;
+use super::{super::faulted::*, *};
+use crate::model::{Frame, host::FaultedStack};
 
 const MIB: u64 = 1 << 20;
 const SECOND: u64 = 1_000_000_000;
@@ -155,17 +156,6 @@ fn others_have_lines_of_their_own() {
     assert_ne!(host.line(11).id, id);
 }
 
-/// A container of a pod that begins again has another id and is the same line; another container
-/// outside of pods is not.
-#[test]
-fn a_pods_container_is_one_place() {
-    let (one, other) = ("0".repeat(64), "f".repeat(64));
-    let pod = |id: &str| format!("/kubepods.slice/kubepods-pod7.slice/cri-containerd-{id}.scope");
-    assert_eq!(place(&pod(&one)), place(&pod(&other)));
-    let docker = |id: &str| format!("/system.slice/docker-{id}.scope");
-    assert_ne!(place(&docker(&one)), place(&docker(&other)));
-}
-
 /// A pid that another process has now is another process, whatever it runs.
 #[test]
 fn a_pid_used_again_is_another_line() {
@@ -302,4 +292,62 @@ fn spikes_between_looks_are_told_of() {
     assert_eq!(news.events[0].what, spike);
     assert_eq!(news.peaks, [host.line(10).id]);
     assert_eq!(host.line(10).peak.clone().unwrap().bytes, 400 * MIB);
+}
+
+/// Tells once of twenty stacks of one process.
+struct Faults(Vec<Fault>);
+
+impl FaultSource for Faults {
+    fn take(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.0)
+    }
+
+    fn frames(&mut self, _stack: u64) -> Vec<Frame> {
+        Vec::new()
+    }
+
+    fn losses(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn map_bytes(&self) -> u64 {
+        0
+    }
+
+    fn cost(&self) -> f64 {
+        0.0
+    }
+}
+
+/// What a process faulted in before it ended counts, down to the last byte: stacks beyond
+/// those kept are one sum at no stack.
+#[test]
+fn the_last_faults_of_a_process_count() {
+    let mut host = Host::new();
+    host.made.program(10, "node", "/web");
+    host.look(&[(10, 500, 80)]);
+    let (id, start_time) = (host.line(10).id, host.line(10).start_time);
+    host.look(&[]);
+    let fault = |stack| Fault {
+        pid: 10,
+        start_time,
+        stack,
+        bytes: 100 + stack,
+        samples: 1,
+    };
+    let mut source = Faults((0..20).map(fault).collect());
+    Faulted::default().take_in(&mut source, &mut host.lines, &[]);
+    let kept = host.lines.get_mut(id).unwrap().gathered.faulted.clone();
+    let sum = |of: fn(&FaultedStack) -> u64| kept.iter().map(of).sum::<u64>();
+    assert_eq!(sum(|it| it.bytes), (100..120).sum::<u64>());
+    assert_eq!(sum(|it| it.samples), 20);
+    let at_none = kept.iter().find(|it| it.stack == 0).unwrap();
+    assert_eq!((kept.len(), at_none.bytes), (17, 100 + 101 + 102 + 103));
+    // Of the look after that it is nobody's.
+    host.look(&[]);
+    assert_eq!(host.lines.of_process(10, start_time), None);
 }

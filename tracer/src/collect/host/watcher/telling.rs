@@ -7,7 +7,7 @@ use crate::{
     collect::host::{
         faulted::frames,
         line::{Line, Now},
-        memory, own, view,
+        own, view,
     },
     model::host::{Gauge, Interval, Others, OwnCost, View},
 };
@@ -15,9 +15,7 @@ use crate::{
 impl Watcher {
     /// Ends the interval that is under way, and gives it to the history.
     pub(super) fn keep_interval(&mut self, now: Now) {
-        let counters = memory::read();
-        let (starts, ends) = counters.tasks_since(&self.counters);
-        self.counters = counters;
+        let (starts, ends) = self.tasks;
         let passed = now.boot_ns.saturating_sub(self.began.boot_ns) / 1_000_000;
         let mut lines: Vec<_> = (self.lines.all_mut())
             .filter(|line| !line.has_ended || line.gathered.ends > 0)
@@ -64,7 +62,6 @@ impl Watcher {
         if let Some(source) = &self.faults {
             probes = source.cost();
             map_bytes = source.map_bytes();
-            losses.extend(source.losses().into_iter().filter(|it| it.1 > 0));
         }
         if let Some(lost) = &self.lost_elsewhere {
             losses.extend(lost());
