@@ -67,6 +67,9 @@ fn watch_host(arguments: arguments::Host, printer: &Printer) -> anyhow::Result<E
     // A port may have taken more; and whatever begins from here on, threads too, has no others.
     let kept = rights::drop_others();
     let mut gaps = gaps();
+    if let Err(error) = &kept {
+        gaps.push(format!("Not all rights could be given up: {error}."));
+    }
     let faults = sampling(&mut gaps);
     let (shown, view) = watch::channel(Arc::new(View::default()));
     let watcher = Watcher::new(
@@ -229,8 +232,7 @@ fn say_first(
     for gap in gaps {
         printer.say(&format!("not available: {gap}"));
     }
-    match kept {
-        Ok(kept) => printer.say(&format!("rights kept: {kept}")),
-        Err(error) => printer.say(&format!("rights could not be given up: {error}")),
+    if let Ok(kept) = kept {
+        printer.say(&format!("rights kept: {kept}"));
     }
 }

@@ -7,9 +7,10 @@ use crate::model::host::{Event, View};
 /// What was told already.
 #[derive(Debug)]
 pub struct Happened {
-    newest_ms: u64,
-    /// All that happened at that moment and was told.
-    newest: Vec<Event>,
+    /// All before is known, until a view was seen.
+    since_ms: u64,
+    /// All that the view before told; it is bounded, as views are.
+    told: Vec<Event>,
 }
 
 impl Happened {
@@ -17,8 +18,8 @@ impl Happened {
     /// memtrace began too.
     pub const fn since(ms: u64) -> Self {
         Self {
-            newest_ms: ms,
-            newest: Vec::new(),
+            since_ms: ms,
+            told: Vec::new(),
         }
     }
 
@@ -29,25 +30,16 @@ impl Happened {
 
     /// The events that no earlier view told, oldest first.
     ///
-    /// A view's events are in order of time, and one that is new is not older than the newest
-    /// that was told: what comes late is not counted, rather than twice.
+    /// New is what the view before did not tell, whatever its time: a kill is found in the
+    /// kernel's log after a look has told that its process has ended, and clocks are set back.
     pub fn take_new(&mut self, view: &View) -> Vec<Event> {
-        let known = |event: &&Event| {
-            event.at_ms < self.newest_ms
-                || (event.at_ms == self.newest_ms && self.newest.contains(event))
-        };
-        let mut new: Vec<Event> = (view.events.iter())
-            .filter(|event| !known(event))
-            .cloned()
-            .collect();
+        let is_new = |event: &&Event| event.at_ms >= self.since_ms && !self.told.contains(event);
+        let mut new: Vec<Event> = view.events.iter().filter(is_new).cloned().collect();
         new.sort_by_key(|event| event.at_ms);
-        if let Some(last) = new.last().map(|event| event.at_ms) {
-            if self.newest_ms != last {
-                self.newest.clear();
-            }
-            self.newest_ms = last;
-            let newest = new.iter().filter(|event| event.at_ms == last);
-            self.newest.extend(newest.cloned());
+        self.told.clone_from(&view.events);
+        // The view of a watcher that has not looked yet is of no time.
+        if view.at_ms > 0 {
+            self.since_ms = 0;
         }
         new
     }
@@ -66,6 +58,7 @@ mod tests {
 
     fn view(times: &[u64]) -> View {
         View {
+            at_ms: 10,
             events: times.iter().map(|at| sample::out_of_memory(*at)).collect(),
             ..View::default()
         }
@@ -87,6 +80,16 @@ mod tests {
         same.events.extend(view(&[9, 7]).events);
         assert_eq!(times(happened.take_new(&same)), [9]);
         assert_eq!(times(happened.take_new(&same)), [0_u64; 0]);
+    }
+
+    /// What comes late, or after the clock was set back, is new.
+    #[test]
+    fn what_comes_late_is_new() {
+        let mut happened = Happened::since(0);
+        assert_eq!(happened.take_new(&view(&[9])).len(), 1);
+        let late = happened.take_new(&view(&[7, 9]));
+        assert_eq!(late.first().map(|it| it.at_ms), Some(7));
+        assert!(happened.take_new(&view(&[7, 9])).is_empty());
     }
 
     /// What happened before memtrace began is not new.

@@ -9,6 +9,8 @@
 //! - `/debug/pprof/memory?line=ID` is the newest closer look at a program: `inuse_space`,
 //!   `alloc_space` and their counts; `look=ID` a certain one.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::{Query, State},
@@ -17,6 +19,7 @@ use axum::{
     routing::get,
 };
 use serde::Deserialize;
+use tokio::{sync::Semaphore, time::timeout};
 
 use super::Sources;
 use crate::{
@@ -27,6 +30,9 @@ use crate::{
 
 /// A scraper that asks for more has another purpose: that is what the page is for.
 const SECONDS_MAX: u64 = 3600;
+
+/// So long a request waits for its turn.
+const TURN_TIME: Duration = Duration::from_secs(15);
 
 /// Without `seconds`.
 const SECONDS: u64 = 60;
@@ -98,15 +104,23 @@ fn packed(profile: &pprof::message::Profile) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-/// Reads and makes it aside: the history is on disk, and a recording large.
+/// Reads and makes it aside, one at a time: the history is on disk, and a recording large.
 async fn on_thread(make: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'static) -> Response {
-    let made = tokio::task::spawn_blocking(make).await;
+    static AT_WORK: Semaphore = Semaphore::const_new(1);
+    let Ok(Ok(turn)) = timeout(TURN_TIME, AT_WORK.acquire()).await else {
+        return Problem::Busy.into_response();
+    };
+    let made = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        make()
+    });
+    let made = made.await;
     match made.unwrap_or(Err(Problem::Ended)) {
         Ok(bytes) => {
             let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
             (kind, bytes).into_response()
         }
-        Err(problem) => (problem.status(), format!("{problem}\n")).into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 
@@ -123,6 +137,8 @@ enum Problem {
     History(#[from] HistoryError),
     #[error("the profile cannot be written")]
     Write(#[from] std::io::Error),
+    #[error("others are being made; ask again")]
+    Busy,
     #[error("memtrace ends")]
     Ended,
 }
@@ -133,8 +149,14 @@ impl Problem {
             Self::Seconds | Self::NotALine => StatusCode::BAD_REQUEST,
             Self::NoLook | Self::History(HistoryError::NoLook(_)) => StatusCode::NOT_FOUND,
             Self::History(_) | Self::Write(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
         }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status(), format!("{self}\n")).into_response()
     }
 }
 

@@ -48,6 +48,22 @@ pub fn drop_others() -> Result<String, String> {
     let kept = KEPT
         .iter()
         .fold(CapabilitySet::empty(), |all, it| all | it.0);
+    let bounded = bound_to(kept);
+    let mut sets = capabilities(None).map_err(|error| failed("capget", error))?;
+    sets.permitted &= kept;
+    sets.effective = sets.permitted;
+    sets.inheritable = CapabilitySet::empty();
+    set_capabilities(None, sets).map_err(|error| failed("capset", error))?;
+    set_no_new_privs(true).map_err(|error| failed("no_new_privs", error))?;
+    // Last: who may not change it gives up all else.
+    bounded.map_err(|error| failed("the bounding set", error))?;
+    let names = sets.permitted.iter_names().map(|(name, _)| name);
+    let names: Vec<&str> = names.collect();
+    Ok(names.join(", "))
+}
+
+/// Takes the others from the bounding set (needs `CAP_SETPCAP`).
+fn bound_to(kept: CapabilitySet) -> Result<(), Errno> {
     for number in 0..=HIGHEST {
         let one = CapabilitySet::from_bits_retain(1 << number);
         if kept.contains(one) {
@@ -55,19 +71,10 @@ pub fn drop_others() -> Result<String, String> {
         }
         // It ends with the first that the kernel does not know.
         match capability_is_in_bounding_set(one) {
-            Ok(true) => remove_capability_from_bounding_set(one)
-                .map_err(|error| failed("the bounding set", error))?,
+            Ok(true) => remove_capability_from_bounding_set(one)?,
             Ok(false) => {}
             Err(_) => break,
         }
     }
-    let mut sets = capabilities(None).map_err(|error| failed("capget", error))?;
-    sets.permitted &= kept;
-    sets.effective = sets.permitted;
-    sets.inheritable = CapabilitySet::empty();
-    set_capabilities(None, sets).map_err(|error| failed("capset", error))?;
-    set_no_new_privs(true).map_err(|error| failed("no_new_privs", error))?;
-    let names = sets.permitted.iter_names().map(|(name, _)| name);
-    let names: Vec<&str> = names.collect();
-    Ok(names.join(", "))
+    Ok(())
 }

@@ -54,7 +54,7 @@ pub fn leaking(id: u64) -> LineView {
         state: State::Judged,
         verdicts: vec![Verdict {
             bytes_per_second: 17000.0,
-            stacks: vec![stack],
+            stacks: vec![stack.clone()],
             ..Verdict::new(Kind::Leak, 1, Confidence::High, 9 << 20, summary)
         }],
         verdict_ms: Some(NOW_MS - 60_000),
@@ -63,7 +63,7 @@ pub fn leaking(id: u64) -> LineView {
             at_ms: NOW_MS - 1_800_000,
             bytes: 310 << 20,
             usual_bytes: 100 << 20,
-            stacks: Vec::new(),
+            stacks: vec![stack],
         }),
     }
 }

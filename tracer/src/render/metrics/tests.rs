@@ -120,6 +120,11 @@ fn tells_the_view() {
         ("memtrace_line_state", with(&[("state", "healthy")]), "0"),
         ("memtrace_line_spike_bytes", with(&[]), "325058560"),
         (
+            "memtrace_line_spike_function_info",
+            with(&[("function", "leak_buffer"), ("place", "src/addon.cc:42")]),
+            "1",
+        ),
+        (
             "memtrace_verdict",
             with(&[("kind", "leak"), ("confidence", "high")]),
             "1",

@@ -8,7 +8,7 @@ use crate::{
     model::{
         Frame, JAVASCRIPT,
         host::{LineView, View},
-        verdict::{Confidence, Verdict},
+        verdict::{Confidence, Verdict, VerdictStack},
     },
     render::names,
 };
@@ -49,7 +49,7 @@ pub fn write(view: &View, out: &mut Exposition) {
         Kind::Gauge,
         "memtrace_verdict_function_info",
         "1, with the function whose doing most of it is, and where its code stands.",
-        each().filter_map(|(labels, it)| Some((with_function(&labels, it)?, 1_u64))),
+        each().filter_map(|(labels, it)| Some((with_function(&labels, &it.stacks)?, 1_u64))),
     );
     let times = lines::own(view).filter_map(|it| Some((it, it.verdict_ms?)));
     out.family(
@@ -67,8 +67,9 @@ fn verdicts(line: &LineView) -> impl Iterator<Item = &Verdict> {
     line.verdicts.iter().filter(first).take(VERDICTS_MAX)
 }
 
-fn with_function(labels: &Labels, verdict: &Verdict) -> Option<Labels> {
-    let frame = responsible(&verdict.stacks.first()?.frames)?;
+/// With the function that is responsible for the first stack, and its place.
+pub fn with_function(labels: &Labels, stacks: &[VerdictStack]) -> Option<Labels> {
+    let frame = responsible(&stacks.first()?.frames)?;
     let (function, place) = (names::frame(frame), names::place(frame));
     Some(labels.and(&[("function", &function), ("place", &place)]))
 }

@@ -107,6 +107,10 @@ impl Alerts {
 
     /// What this view and these new events are worth.
     pub fn of(&mut self, view: &View, new: &[Event]) -> Vec<Alert> {
+        // A clock that was set back: what is told from now on is new.
+        if view.at_ms > 0 {
+            self.since_ms = self.since_ms.min(view.at_ms);
+        }
         let mut alerts = Vec::new();
         for event in new {
             alerts.extend(out_of_memory(view, event));
