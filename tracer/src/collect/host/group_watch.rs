@@ -101,9 +101,12 @@ impl Watched {
         add(&mut self.interval.file, now.file);
         add(&mut self.interval.sockets, now.sockets);
         self.interval.limit_bytes = now.limit;
-        let kills = now.oom_kills.saturating_sub(self.kills);
-        self.interval.oom_kills = self.interval.oom_kills.saturating_add(kills);
-        self.kills = now.oom_kills;
+        // Of one that could not be read nothing is known.
+        if now.memory.is_some() {
+            let kills = now.oom_kills.saturating_sub(self.kills);
+            self.interval.oom_kills = self.interval.oom_kills.saturating_add(kills);
+            self.kills = now.oom_kills;
+        }
         self.now = now;
     }
 }
@@ -128,6 +131,7 @@ mod tests {
             ..GroupMemory::default()
         };
         watched.look(with(5));
+        watched.look(GroupMemory::default());
         watched.look(with(7));
         assert_eq!(watched.interval.oom_kills, 2);
         assert_eq!(watched.interval.memory.looks, 2);
