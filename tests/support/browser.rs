@@ -29,6 +29,18 @@ pub struct View {
 }
 
 impl View {
+    /// On a phone and on a desk, light and dark, and without scripts.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [390, 1280].into_iter().flat_map(|width| {
+            let kinds = [(false, true), (true, true), (false, false)];
+            kinds.map(|(is_dark, has_scripts)| Self {
+                width,
+                is_dark,
+                has_scripts,
+            })
+        })
+    }
+
     /// An expression when the page's scripts have run; without scripts timers do not run either.
     #[must_use]
     pub fn when_drawn(self, expression: &str) -> String {
