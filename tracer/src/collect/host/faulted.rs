@@ -83,18 +83,12 @@ impl Faulted {
             let rest = stacks.split_off(stacks.len().min(STACKS));
             if !rest.is_empty() {
                 // The sums stay whole: what has no place of its own is at no stack.
-                let mut sum = FaultedStack::default();
-                for it in &rest {
-                    sum.bytes = sum.bytes.saturating_add(it.bytes);
-                    sum.samples = sum.samples.saturating_add(it.samples);
+                let mut none = FaultedStack::default();
+                let is_none = |it: &mut FaultedStack| it.stack == 0;
+                for it in stacks.extract_if(.., is_none).chain(rest) {
+                    join(&mut none, &it);
                 }
-                match stacks.iter_mut().find(|it| it.stack == 0) {
-                    Some(none) => {
-                        none.bytes = none.bytes.saturating_add(sum.bytes);
-                        none.samples = none.samples.saturating_add(sum.samples);
-                    }
-                    None => stacks.push(sum),
-                }
+                stacks.push(none);
             }
             if let Some(line) = lines.get_mut(id) {
                 line.gathered.faulted = stacks;
@@ -130,8 +124,12 @@ fn told(stacks: &HashMap<u64, FaultedStack>, source: &mut dyn FaultSource) -> Ve
 fn add(stacks: &mut HashMap<u64, FaultedStack>, more: &FaultedStack) {
     let stack = stacks.entry(more.stack).or_default();
     stack.stack = more.stack;
-    stack.bytes = stack.bytes.saturating_add(more.bytes);
-    stack.samples = stack.samples.saturating_add(more.samples);
+    join(stack, more);
+}
+
+fn join(sum: &mut FaultedStack, more: &FaultedStack) {
+    sum.bytes = sum.bytes.saturating_add(more.bytes);
+    sum.samples = sum.samples.saturating_add(more.samples);
 }
 
 /// The frames of stacks that an interval speaks of.

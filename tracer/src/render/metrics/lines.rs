@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use super::{
     LINES_MAX,
     exposition::{Exposition, Kind, Labels},
-    verdicts::with_function,
 };
 use crate::model::{
-    host::{LineView, Peak, State, View},
+    host::{LineView, State, View},
     verdict::PlaceName,
 };
 
@@ -150,13 +149,6 @@ fn spikes(view: &View, out: &mut Exposition) {
         "memtrace_line_spike_timestamp_seconds",
         "When its highest spike was, since 1970.",
         peaks().map(|(line, peak)| (labels(line), peak.at_ms as f64 / 1000.0)),
-    );
-    let named = |(line, peak): (&LineView, &Peak)| with_function(&labels(line), &peak.stacks);
-    out.family(
-        Kind::Gauge,
-        "memtrace_line_spike_function_info",
-        "1, with the function whose page faults made most of its highest spike, and where its code stands.",
-        peaks().filter_map(|it| Some((named(it)?, 1_u64))),
     );
 }
 

@@ -51,6 +51,14 @@ pub fn write(view: &View, out: &mut Exposition) {
         "1, with the function whose doing most of it is, and where its code stands.",
         each().filter_map(|(labels, it)| Some((with_function(&labels, &it.stacks)?, 1_u64))),
     );
+    let of_spike =
+        |line: &LineView| with_function(&lines::labels(line), &line.peak.as_ref()?.stacks);
+    out.family(
+        Kind::Gauge,
+        "memtrace_line_spike_function_info",
+        "1, with the function whose page faults made most of its highest spike, and where its code stands.",
+        lines::own(view).filter_map(|it| Some((of_spike(it)?, 1_u64))),
+    );
     let times = lines::own(view).filter_map(|it| Some((it, it.verdict_ms?)));
     out.family(
         Kind::Gauge,
@@ -68,7 +76,7 @@ fn verdicts(line: &LineView) -> impl Iterator<Item = &Verdict> {
 }
 
 /// With the function that is responsible for the first stack, and its place.
-pub fn with_function(labels: &Labels, stacks: &[VerdictStack]) -> Option<Labels> {
+fn with_function(labels: &Labels, stacks: &[VerdictStack]) -> Option<Labels> {
     let frame = responsible(&stacks.first()?.frames)?;
     let (function, place) = (names::frame(frame), names::place(frame));
     Some(labels.and(&[("function", &function), ("place", &place)]))
